@@ -1,0 +1,2 @@
+from . import compat as _compat
+_compat.install()

@@ -1,0 +1,253 @@
+"""The one place that knows that MXNet 1.9.1 is old.
+
+Importing this module (``import d2lhelpers`` does) prepares the interpreter so that a later ``import mxnet`` works on every
+Python and NumPy this project supports. Nothing is imported here and NumPy is not touched: MXNet's own modules are
+executed with an ``import`` statement of their own, through which they see a NumPy that still has the names of 2022.
+
+What MXNet misses was read off its sources and its own unit tests:
+
+- names removed from NumPy in 1.24 (``bool``, ``int``), 2.0 (``PINF``, ``sometrue``, ``compat``, ...) and 2.4 (``in1d``, ``trapz``);
+- ``distutils.version``, removed from Python in 3.12;
+- operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple with a NumPy integer in it reads ``(np.int64(2), 2)``;
+- ``numpy.linalg.qr`` and its like return named tuples since 1.25, which MXNet cannot build from a list;
+- ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack``.
+"""
+
+import builtins
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import tempfile
+import types
+import warnings
+
+__all__ = ["install"]
+
+
+def _removed_numpy_names(numpy):
+    """The names that MXNet 1.9.1 asks NumPy for and that some supported NumPy no longer has."""
+
+    # New function objects: MXNet keys a table by function, and the functions these once aliased are keys of their own.
+    def sometrue(*args, **kwargs):
+        return numpy.any(*args, **kwargs)
+
+    def product(*args, **kwargs):
+        return numpy.prod(*args, **kwargs)
+
+    def round_(*args, **kwargs):
+        return numpy.round(*args, **kwargs)
+
+    def msort(a):
+        return numpy.sort(a, axis=0)
+
+    def in1d(ar1, ar2, assume_unique=False, invert=False):
+        return numpy.isin(numpy.ravel(ar1), ar2, assume_unique=assume_unique, invert=invert)
+
+    def trapz(y, x=None, dx=1.0, axis=-1):
+        return numpy.trapezoid(y, x=x, dx=dx, axis=axis)
+
+    def financial(name):
+        def gone(*args, **kwargs):
+            raise NotImplementedError(f"NumPy removed its financial functions: use numpy_financial.{name} instead of {name}")
+
+        return gone
+
+    names = {
+        "bool": bool,
+        "int": int,
+        "PZERO": 0.0,
+        "NZERO": -0.0,
+        "PINF": float("inf"),
+        "NINF": float("-inf"),
+        "Inf": float("inf"),
+        "NAN": float("nan"),
+        "NaN": float("nan"),
+        "alltrue": numpy.all,
+        "msort": msort,
+        "sometrue": sometrue,
+        "product": product,
+        "round_": round_,
+        "in1d": in1d,
+        "trapz": trapz,
+        "compat": types.SimpleNamespace(basestring=str),
+    }
+    names.update((name, financial(name)) for name in ("mirr", "npv", "pmt", "ppmt", "pv", "rate"))
+    return names
+
+
+class _NumPyForMXNet(types.ModuleType):
+    """NumPy as MXNet's modules see it: the real one first, then the removed names."""
+
+    def __init__(self, numpy):
+        super().__init__("numpy", "NumPy with the names that MXNet 1.9.1 asks for.")
+        self.__dict__.update(_numpy=numpy, _removed=_removed_numpy_names(numpy))
+
+    def __getattr__(self, name):
+        numpy, removed = self.__dict__["_numpy"], self.__dict__["_removed"]
+        if name not in vars(numpy) and name in removed:
+            return removed[name]
+        return getattr(numpy, name)
+
+    def __dir__(self):
+        return dir(self.__dict__["_numpy"])
+
+
+class _LooseVersion(tuple):
+    """Stands in for ``distutils.version``, which MXNet uses to compare NumPy's version with a constant."""
+
+    def __new__(cls, text):
+        numbers = []
+        for part in text.split("."):
+            digits = "".join(c for c in part if c.isdigit())
+            numbers.append(int(digits) if part[:1].isdigit() else 0)
+        return super().__new__(cls, numbers)
+
+
+_DISTUTILS_VERSION = types.ModuleType("distutils.version")
+_DISTUTILS_VERSION.LooseVersion = _DISTUTILS_VERSION.StrictVersion = _LooseVersion
+
+
+def _parameter_text(value):
+    """``str`` for operator parameters: a tuple of NumPy integers reads like a tuple of Python's."""
+
+    def plain(item):
+        if isinstance(item, (tuple, list)):
+            return type(item)(map(plain, item)) if type(item) in (tuple, list) else tuple(map(plain, item))
+        return item.item() if hasattr(item, "item") and type(item).__module__ == "numpy" else item
+
+    return str(plain(value) if isinstance(value, (tuple, list)) else value)
+
+
+def _mend_recordio(module):
+    numpy = module.np
+
+    class OldArray(numpy.ndarray):
+        def tostring(self):
+            return self.tobytes()
+
+    class NumPyForRecordIO(_NumPyForMXNet):
+        @staticmethod
+        def asarray(*args, **kwargs):
+            return numpy.asarray(*args, **kwargs).view(OldArray)
+
+    module.np = NumPyForRecordIO(numpy.__dict__["_numpy"])
+
+
+def _mend_named_tuples(module):
+    as_mx_np_array = module._as_mx_np_array
+
+    def as_mx_np_array_of_plain_tuples(object, *args, **kwargs):
+        return as_mx_np_array(tuple(object) if isinstance(object, tuple) else object, *args, **kwargs)
+
+    module._as_mx_np_array = as_mx_np_array_of_plain_tuples
+
+
+# What one MXNet module needs beyond the names: builtins for its code, or a change after it ran.
+_BUILTINS_OF = {
+    "mxnet._ctypes.ndarray": {"str": _parameter_text},
+    "mxnet._ctypes.symbol": {"str": _parameter_text},
+}
+_AFTER = {
+    "mxnet.recordio": _mend_recordio,
+    "mxnet.numpy.multiarray": _mend_named_tuples,
+}
+
+_numpy_for_mxnet = None
+
+
+def _import_for_mxnet(name, globals=None, locals=None, fromlist=(), level=0):
+    """``__import__`` as MXNet's own modules use it."""
+    global _numpy_for_mxnet
+    if name == "distutils.version" and level == 0 and fromlist:
+        return _DISTUTILS_VERSION
+    module = builtins.__import__(name, globals, locals, fromlist, level)
+    if level == 0 and getattr(module, "__name__", None) == "numpy" and not isinstance(module, _NumPyForMXNet):
+        if _numpy_for_mxnet is None:
+            _numpy_for_mxnet = _NumPyForMXNet(module)
+        return _numpy_for_mxnet
+    return module
+
+
+class _Loader(importlib.abc.Loader):
+    """Runs one of MXNet's modules with the ``import`` statement above."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):  # get_source, get_filename, ... for inspect and tracebacks
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        name = module.__name__
+        module.__dict__["__builtins__"] = {
+            **vars(builtins),
+            "__import__": _import_for_mxnet,
+            **_BUILTINS_OF.get(name, {}),
+        }
+        if name != "mxnet":
+            self._loader.exec_module(module)
+            if name in _AFTER:
+                _AFTER[name](module)
+            return
+        with _quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._loader.exec_module(module)
+            module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds MXNet's modules where they are, and gives them the loader above."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] != "mxnet":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None and fullname == "mxnet":
+            raise ModuleNotFoundError(
+                "MXNet is not installed: install it with `pip install --no-deps mxnet==1.9.1` "
+                "(Linux x86-64; for an NVIDIA GPU, mxnet-cu112 or mxnet-cu117 takes its place).",
+                name="mxnet",
+            )
+        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Holds back what C++ code writes to file descriptor 2; shows it after all if the block fails."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error at all: nothing can be written to it
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def install():
+    """Make a later ``import mxnet`` work here. Does nothing where MXNet is already imported, or a second time.
+
+    Also asks for one OpenMP thread (``OMP_NUM_THREADS=1``) where the user has asked for no number: training then gives the
+    same numbers on every machine, and does not collapse when the machine is busy.
+    """
+    if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.meta_path.insert(0, _Finder())
