@@ -51,7 +51,9 @@ def _removed_numpy_names(numpy):
 
     def financial(name):
         def gone(*args, **kwargs):
-            raise NotImplementedError(f"NumPy removed its financial functions: use numpy_financial.{name} instead of {name}")
+            raise NotImplementedError(
+                f"NumPy removed its financial functions: use numpy_financial.{name} instead of {name}"
+            )
 
         return gone
 
