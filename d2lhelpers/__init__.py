@@ -1,7 +1,7 @@
 """Helpers of the Gluon CNN notebooks. Import this before MXNet: it makes MXNet 1.9.1 importable.
 
-The public functions of the submodules are found here as well, and a submodule is imported when one of its names is first
-used: ``import d2lhelpers`` alone costs nothing and needs neither MXNet nor NumPy.
+The public functions of the submodules are found here as well, and a submodule is imported when one of its names is
+first used: ``import d2lhelpers`` alone costs nothing and needs neither MXNet nor NumPy.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The one place that knows that MXNet 1.9.1 is old.
 
-Importing this module (``import d2lhelpers`` does) prepares the interpreter so that a later ``import mxnet`` works on every
+``import d2lhelpers`` calls ``install``, which prepares the interpreter so that a later ``import mxnet`` works on every
 Python and NumPy this project supports. Nothing is imported here and NumPy is not touched: MXNet's own modules are
 executed with an ``import`` statement of their own, through which they see a NumPy that still has the names of 2022.
 
 What MXNet misses was read off its sources and its own unit tests:
 
-- names removed from NumPy in 1.24 (``bool``, ``int``), 2.0 (``PINF``, ``sometrue``, ``compat``, ...) and 2.4 (``in1d``, ``trapz``);
+- names removed from NumPy in 1.24 (``bool``, ``int``), 2.0 (``PINF``, ``sometrue``, ...) and 2.4 (``in1d``, ``trapz``);
 - ``distutils.version``, removed from Python in 3.12;
-- operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple with a NumPy integer in it reads ``(np.int64(2), 2)``;
+- operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple of NumPy integers reads ``(np.int64(2), 2)``;
 - ``numpy.linalg.qr`` and its like return named tuples since 1.25, which MXNet cannot build from a list;
 - ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack``.
 """
@@ -24,7 +24,7 @@ import tempfile
 import types
 import warnings
 
-__all__ = ["install"]
+__all__ = ["install", "quiet"]
 
 
 def _removed_numpy_names(numpy):
@@ -197,7 +197,7 @@ class _Loader(importlib.abc.Loader):
             if name in _AFTER:
                 _AFTER[name](module)
             return
-        with _quiet(), warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._loader.exec_module(module)
             module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
@@ -222,7 +222,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Holds back what C++ code writes to file descriptor 2; shows it after all if the block fails."""
     try:
         saved = os.dup(2)
@@ -246,8 +246,8 @@ def _quiet():
 def install():
     """Make a later ``import mxnet`` work here. Does nothing where MXNet is already imported, or a second time.
 
-    Also asks for one OpenMP thread (``OMP_NUM_THREADS=1``) where the user has asked for no number: training then gives the
-    same numbers on every machine, and does not collapse when the machine is busy.
+    Also asks for one OpenMP thread (``OMP_NUM_THREADS=1``) where the user has asked for no number: the same numbers
+    then come out whatever the number of cores, and training does not collapse when the machine is busy.
     """
     if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return

@@ -1,0 +1,160 @@
+"""How good a classifier is. A fraction is in [0, 1]; every sample counts the same, whatever batch it came in."""
+
+from __future__ import annotations
+
+import mxnet as mx
+import numpy as np
+
+from .context import context_of
+
+__all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
+
+
+def _check_pair(output, label) -> None:
+    if not isinstance(output, mx.nd.NDArray) or not isinstance(label, mx.nd.NDArray):
+        raise ValueError(
+            f"output and label must be MXNet arrays (mx.nd or mx.np), not {type(output).__name__} and "
+            f"{type(label).__name__}: convert them with mx.nd.array."
+        )
+    if output.ndim != 2 or label.ndim != 1:
+        raise ValueError(
+            f"output must have shape (samples, classes) and label (samples,), not {output.shape} and {label.shape}: "
+            "reshape them."
+        )
+    if output.shape[0] != label.shape[0]:
+        raise ValueError(
+            f"output has {output.shape[0]} rows and label {label.shape[0]}: they must be of one minibatch."
+        )
+    if 0 in output.shape:
+        raise ValueError(f"output has shape {output.shape}: there is nothing to count, give at least one sample.")
+
+
+def count_correct(output, label):
+    """How many rows have their largest entry at the label.
+
+    Args:
+        output: MXNet array of shape (samples, classes).
+        label: MXNet array of shape (samples,), class numbers.
+
+    Returns:
+        an MXNet array that holds one float32, not yet waited for: counts can be added up without a stop.
+
+    Raises:
+        ValueError: as ``accuracy``.
+    """
+    _check_pair(output, label)
+    predicted = output.argmax(axis=1)
+    return (predicted.astype("int32") == label.astype("float32").astype("int32")).astype("float32").sum()
+
+
+def accuracy(output, label) -> float:
+    """The fraction of rows whose largest entry is at the label.
+
+    Args:
+        output: MXNet array (``mx.nd`` or ``mx.np``) of shape (samples, classes): scores, probabilities or logits.
+        label: MXNet array of shape (samples,), class numbers, of integer or float type.
+
+    Returns:
+        a Python float in [0, 1].
+
+    Raises:
+        ValueError: something that is no MXNet array, a wrong rank, lengths that differ, or no sample.
+    """
+    return count_correct(output, label).asnumpy().item() / output.shape[0]
+
+
+def evaluate_accuracy(data_iterator, net, context: mx.Context | None = None) -> float:
+    """The fraction of all samples of an iterator that a network classifies right.
+
+    Samples are counted, not batches, so a last batch that is smaller weighs what it holds. The engine is waited for
+    once, at the end.
+
+    Args:
+        data_iterator: yields ``(X, y)`` of MXNet arrays: X whatever the network takes, y of shape (samples,).
+        net: a Gluon block or any callable that returns an array of shape (samples, classes).
+        context: where to compute; by default where the network's parameters are.
+
+    Returns:
+        a Python float in [0, 1].
+
+    Raises:
+        ValueError: the iterator is empty (a generator that was used up, say), or a batch is what ``accuracy`` refuses.
+        RuntimeError: the network is not initialised.
+    """
+    if context is None:
+        context = context_of(net)
+    num_correct, num_samples = 0, 0
+    for X, y in data_iterator:
+        if context is not None:
+            X, y = X.as_in_context(context), y.as_in_context(context)
+        num_correct = count_correct(net(X), y) + num_correct
+        num_samples += y.shape[0]
+    if num_samples == 0:
+        raise ValueError("the data iterator yielded no batch: give one that can be iterated again and is not empty.")
+    return num_correct.asnumpy().item() / num_samples
+
+
+def as_numpy(values) -> np.ndarray:
+    """The values as a NumPy array.
+
+    Args:
+        values: an MXNet array, which is waited for, or anything that NumPy takes.
+
+    Returns:
+        a NumPy array of the same shape.
+    """
+    return values.asnumpy() if isinstance(values, mx.nd.NDArray) else np.asarray(values)
+
+
+def _class_numbers(values, name: str, num_classes: int) -> np.ndarray:
+    array = as_numpy(values)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (samples,), not {array.shape}: pass one class number a sample.")
+    numbers = array.astype(np.int64)
+    if array.size and (np.any(numbers != array) or numbers.min() < 0 or numbers.max() >= num_classes):
+        wrong = array[(numbers != array) | (numbers < 0) | (numbers >= num_classes)][0]
+        raise ValueError(f"{name} must hold class numbers from 0 to {num_classes - 1}, not {wrong}: check num_classes.")
+    return numbers
+
+
+def confusion_matrix(label, prediction, num_classes: int) -> np.ndarray:
+    """How often each class was taken for each class.
+
+    Args:
+        label: true class numbers, shape (samples,): MXNet array, NumPy array or list.
+        prediction: predicted class numbers, the same shape.
+        num_classes: how many classes there are.
+
+    Returns:
+        int64 array of shape (num_classes, num_classes); row: the true class, column: the predicted one.
+
+    Raises:
+        ValueError: wrong ranks, lengths that differ, no sample, or a number that is no class.
+    """
+    label = _class_numbers(label, "label", num_classes)
+    prediction = _class_numbers(prediction, "prediction", num_classes)
+    if len(label) != len(prediction) or len(label) == 0:
+        raise ValueError(
+            f"there are {len(label)} labels and {len(prediction)} predictions: give equally many, not none."
+        )
+    cells = np.bincount(label * num_classes + prediction, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def accuracy_by_class(label, prediction, num_classes: int) -> np.ndarray:
+    """The fraction of each class's samples that was classified right (its recall).
+
+    Args:
+        label: true class numbers, shape (samples,).
+        prediction: predicted class numbers, the same shape.
+        num_classes: how many classes there are.
+
+    Returns:
+        float64 array of shape (num_classes,), in [0, 1]; NaN for a class without samples.
+
+    Raises:
+        ValueError: as ``confusion_matrix``.
+    """
+    matrix = confusion_matrix(label, prediction, num_classes)
+    with np.errstate(invalid="ignore"):
+        return np.diag(matrix) / matrix.sum(axis=1)
