@@ -1,0 +1,36 @@
+# The two commands of the README are `make run` and `make test`; `make help` lists all.
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+# A checkout with real data in ../shared/datasets uses them, unless the variable says otherwise.
+ifneq ($(wildcard ../shared/datasets),)
+export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
+endif
+
+.PHONY: help run test lab record bench site lock venv
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@echo "make <target> [PYTHON=python3.12]"
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 10 | sed 's/^/  /'
+
+venv:
+	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
+
+run: venv  ## execute every notebook, pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run
+
+test: venv  ## style, unit tests, hygiene, the record, every recorded output compared
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m pytest -p d2lhelpers.nbval_plugin --nbval --nbval-current-env -n 2 --dist loadscope tests notebooks
+
+lab: venv  ## JupyterLab with this project's kernel
+	@$(VENV_PYTHON) -m jupyter lab --notebook-dir=notebooks
+
+record: venv  ## execute and save: rewrites outputs that left their tolerance (all of them with ALL=1)
+	@$(VENV_PYTHON) -m d2lhelpers record $(if $(ALL),--all)
+
+lock:  ## resolve requirements.lock again (for maintainers; needs uv)
+	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
+	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
+	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"

@@ -1,0 +1,110 @@
+"""Makes .venv from requirements.lock; `make` runs it, with whatever Python it finds. Runs on old Pythons, to say so."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+OLDEST, NEWEST = (3, 9), (3, 13)
+ROOT = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(VENV, "bin", "python")
+STAMP = os.path.join(VENV, "installed-from")
+LOCK = os.path.join(ROOT, "requirements.lock")
+METADATA = os.path.join(ROOT, "pyproject.toml")
+
+
+def complaint(version, system, machine, has_venv):
+    """What is wrong with this interpreter or machine, in a sentence that says what to do; None if nothing is."""
+    found = "%d.%d" % tuple(version[:2])
+    wanted = "%d.%d to %d.%d" % (OLDEST + NEWEST)
+    choose = "choose one with `make run PYTHON=python3.12`, for example"
+    if tuple(version[:2]) < OLDEST:
+        return "Python %s is too old: these notebooks need Python %s; %s." % (found, wanted, choose)
+    if tuple(version[:2]) > NEWEST:
+        return "Python %s is newer than these notebooks know: they need Python %s; %s." % (found, wanted, choose)
+    if (system, machine) != ("Linux", "x86_64"):
+        return (
+            "MXNet 1.9.1 has a wheel for Linux on x86-64 only, and this is %s on %s: run this on such a machine, "
+            "or in a container or virtual machine of that kind." % (system, machine)
+        )
+    if not has_venv:
+        return (
+            "This Python %s lacks the module venv or ensurepip: install it (on Debian and Ubuntu: `apt install "
+            "python%s-venv`) or %s." % (found, found, choose)
+        )
+    return None
+
+
+def wish():
+    """What .venv should be made from: this interpreter's version, and the rest as one digest."""
+    digest = hashlib.sha256(ROOT.encode())
+    for path in (LOCK, METADATA):
+        with open(path, "rb") as source:
+            digest.update(source.read())
+    return "Python %d.%d" % sys.version_info[:2], digest.hexdigest()
+
+
+def installed():
+    """What .venv was made from, as ``wish`` puts it; a pair of empty texts if it is not there or unfinished."""
+    if not os.path.exists(PYTHON) or not os.path.exists(STAMP):
+        return "", ""
+    with open(STAMP) as source:
+        return tuple(source.read().splitlines())
+
+
+def has_venv():
+    """Whether this Python can make a virtual environment with pip in it."""
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def pip(arguments, what):
+    """Run .venv's pip; on a terminal, one line that tells which package it is at."""
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps"] + arguments
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    said, count = [], 0
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("Collecting "):
+            count += 1
+            if sys.stderr.isatty():
+                sys.stderr.write("\r\033[K%s: %d %s" % (what, count, line.split()[1]))
+                sys.stderr.flush()
+        elif line.startswith("Installing collected") and sys.stderr.isatty():
+            sys.stderr.write("\r\033[K%s: %d packages fetched, unpacking" % (what, count))
+            sys.stderr.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\033[K")
+    if process.wait() != 0:
+        sys.stderr.write("".join(said[-20:]))
+        sys.exit("%s failed: see above. With the package registry at hand, run the same command again." % what)
+
+
+def main(any_python):
+    """Make .venv where it is not as wished; with ``any_python``, one of another Python will do if it is there."""
+    wanted, found = wish(), installed()
+    if found == wanted or (any_python and found[1] == wanted[1]):
+        return
+    problem = complaint(sys.version_info, platform.system(), platform.machine(), has_venv())
+    if problem:
+        sys.exit(problem)
+    if os.path.isdir(VENV) and not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
+        sys.exit("%s is there but is no virtual environment: move it away, it would be overwritten." % VENV)
+    sys.stderr.write("Making .venv with %s: once, about two minutes.\n" % wanted[0])
+    shutil.rmtree(VENV, ignore_errors=True)
+    subprocess.check_call([sys.executable, "-m", "venv", VENV])
+    pip(["--require-hashes", "-r", LOCK], "Installing requirements.lock")
+    pip(["--no-build-isolation", "--editable", ROOT], "Installing d2lhelpers")
+    with open(STAMP, "w") as target:
+        target.write("\n".join(wanted) + "\n")
+
+
+if __name__ == "__main__":
+    main(any_python="--any-python" in sys.argv[1:])
