@@ -1,0 +1,217 @@
+"""Minibatches from arrays in memory, and the loaders that the notebooks call.
+
+There are no worker processes: a batch is one gather from one array. A pass over 60,000 images of 28x28 takes some 0.06
+s.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .cifar10 import cifar10_arrays
+from .mnist import fashion_mnist_arrays, mnist_arrays
+
+if TYPE_CHECKING:
+    import mxnet as mx
+
+__all__ = ["ArrayIterator", "load_data_cifar10", "load_data_fashion_mnist", "load_data_mnist"]
+
+
+class ArrayIterator:
+    """Minibatches ``(X, y)`` of two arrays, as often as asked.
+
+    Each pass with ``shuffle`` draws a new order from NumPy's global generator when it begins, so ``seed_everything``
+    fixes the batches. Batches are ``mx.nd`` arrays, or ``mx.np`` arrays while ``npx.set_np()`` is in force. Every
+    sample comes once; the last batch may be smaller.
+
+    Attributes:
+        batch_size: Samples in a batch, the last one excepted.
+        y: All labels, NumPy, shape (N,): int32, or float32 where floating-point labels were given.
+    """
+
+    def __init__(self, X, y, batch_size: int, shuffle: bool = False, resize: int | tuple[int, int] | None = None):
+        """Hold the arrays.
+
+        Args:
+            X: Samples along axis 0, shape (N, ...), NumPy or MXNet; kept as float32, values unchanged.
+            y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other numbers float32.
+            batch_size: Samples in a batch, at least 1.
+            shuffle: Whether each pass takes a new random order.
+            resize: Side length, or (height, width), to which images (N, C, H, W) are scaled, batch by batch, by MXNet's
+                ``contrib.BilinearResize2D`` (pixel centres aligned, no smoothing before making smaller).
+
+        Raises:
+            ValueError: Lengths differ or are zero, y is not one label a sample, or batch_size or resize is not
+                possible.
+        """
+        X, y = _to_numpy(X), _to_numpy(y)
+        if X.ndim < 1 or y.ndim != 1 or len(X) != len(y) or len(X) == 0:
+            raise ValueError(
+                f"expected X of shape (N, ...) and y of shape (N,) with N of at least 1, got {X.shape} and {y.shape}; "
+                "give one label for each sample"
+            )
+        self._X = np.ascontiguousarray(X, dtype=np.float32)
+        self.y = np.ascontiguousarray(y, dtype=np.int32 if y.dtype.kind in "iub" else np.float32)
+        self.batch_size = _positive(batch_size, "batch_size")
+        self._shuffle = bool(shuffle)
+        self._size = None if resize is None else _height_and_width(resize)
+        if self._size is not None and X.ndim != 4:
+            raise ValueError(f"resize needs images of shape (N, C, H, W), got {X.shape}; leave resize out")
+
+    @property
+    def X(self) -> np.ndarray:
+        """All samples, NumPy float32, shape (N, ...); with ``resize`` they are scaled anew at each access."""
+        if self._size is None:
+            return self._X
+        parts = (self._X[start : start + 1000] for start in range(0, len(self._X), 1000))
+        return np.concatenate([self._scaled(part).asnumpy() for part in parts])
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self._X) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[mx.nd.NDArray, mx.nd.NDArray]]:
+        """Begin a pass: the order is drawn now, the batches are made one by one."""
+        return self._batches(np.random.permutation(len(self._X)) if self._shuffle else None)
+
+    def _batches(self, order):
+        import mxnet as mx
+
+        for start in range(0, len(self._X), self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            if order is None:
+                X, y = self._X[rows], self.y[rows]
+            else:
+                # take() gathers whole rows; fancy indexing takes twice as long here
+                X, y = self._X.take(order[rows], axis=0), self.y.take(order[rows])
+            X, y = self._scaled(X), mx.nd.from_numpy(y, zero_copy=False)
+            yield (X.as_np_ndarray(), y.as_np_ndarray()) if mx.util.is_np_array() else (X, y)
+
+    def _scaled(self, X):
+        # MXNet is imported where batches are made: data can be looked for, fetched and drawn without it.
+        import mxnet as mx
+
+        # A plain copy. nd.array(X) would do, but first asks SciPy for a name that it is about to drop, and so warns.
+        X = mx.nd.from_numpy(X, zero_copy=False)
+        if self._size is None:
+            return X
+        return mx.nd.contrib.BilinearResize2D(X, height=self._size[0], width=self._size[1], align_corners=False)
+
+
+def load_data_fashion_mnist(
+    batch_size: int, resize: int | tuple[int, int] | None = None, root: str | os.PathLike | None = None
+) -> tuple[ArrayIterator, ArrayIterator]:
+    """Return minibatches of Fashion-MNIST, as ``d2l.load_data_fashion_mnist`` does.
+
+    Data: Xiao, Rasul, Vollgraf, "Fashion-MNIST", arXiv 1708.07747; the publication of 2017-08-31.
+
+    Args:
+        batch_size: Samples in a batch.
+        resize: Side length, or (height, width), to scale the images to; None leaves them 28x28.
+        root: The folder that holds ``fashion-mnist/``; None means ``$D2LHELPERS_DATA``, else MXNet's own data folder,
+            into which missing files are downloaded. The word ``synthetic`` gives drawn garments instead of the real
+            images.
+
+    Returns:
+        ``(train_iter, test_iter)``: batches X of shape (n, 1, 28, 28), float32 in [0, 1], and y of shape (n,), int32 in
+        0…9; 60,000 samples in a new order each pass, 10,000 in file order.
+
+    Raises:
+        DataNotFoundError: The data are not there and cannot be had.
+        DataCorruptError: A file is there but is not the published one.
+        ValueError: batch_size or resize is not possible.
+    """
+    return _iterators(fashion_mnist_arrays, batch_size, resize, root)
+
+
+def load_data_mnist(
+    batch_size: int, resize: int | tuple[int, int] | None = None, root: str | os.PathLike | None = None
+) -> tuple[ArrayIterator, ArrayIterator]:
+    """Return minibatches of MNIST.
+
+    Data: LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist/.
+
+    Args:
+        batch_size: Samples in a batch.
+        resize: Side length, or (height, width), to scale the images to; None leaves them 28x28.
+        root: The folder that holds ``mnist/``; as in ``load_data_fashion_mnist``, but there is no drawn stand-in.
+
+    Returns:
+        ``(train_iter, test_iter)`` as ``load_data_fashion_mnist``.
+
+    Raises:
+        DataNotFoundError: The data are not there and cannot be had.
+        DataCorruptError: A file is there but is not the published one.
+        ValueError: batch_size or resize is not possible.
+    """
+    return _iterators(mnist_arrays, batch_size, resize, root)
+
+
+def load_data_cifar10(
+    batch_size: int, root: str | os.PathLike | None = None, normalize: bool = True, sample: bool | None = None
+) -> tuple[ArrayIterator, ArrayIterator]:
+    """Return minibatches of CIFAR-10.
+
+    Data: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+
+    Args:
+        batch_size: Samples in a batch.
+        root: The folder that holds ``cifar10/`` or ``cifar-10-sample/``; None as in ``load_data_fashion_mnist``.
+        normalize: Whether pixels are scaled from [0, 1] to [-1, 1] (mean 0.5, standard deviation 0.5).
+        sample: True for the sample of 4,000 and 1,000 images, False for the full set, None for the full set unless only
+            the sample is there; ``cifar10_source(root)`` says which that is.
+
+    Returns:
+        ``(train_iter, test_iter)``: batches X of shape (n, 3, 32, 32), float32, and y of shape (n,), int32 in 0…9;
+        50,000 (sample: 4,000) samples in a new order each pass, 10,000 (1,000) in file order.
+
+    Raises:
+        DataNotFoundError: The data are not there and cannot be had.
+        DataCorruptError: A file is there but is not the published one.
+        ValueError: batch_size is not possible.
+    """
+    _positive(batch_size, "batch_size")
+    X_train, y_train, X_test, y_test = cifar10_arrays(root, sample=sample)
+    if normalize:
+        for X in (X_train, X_test):
+            X *= 2
+            X -= 1
+    return ArrayIterator(X_train, y_train, batch_size, shuffle=True), ArrayIterator(X_test, y_test, batch_size)
+
+
+def _iterators(arrays, batch_size, resize, root):
+    # Wrong numbers are found before seconds are spent on reading.
+    _positive(batch_size, "batch_size")
+    if resize is not None:
+        _height_and_width(resize)
+    X_train, y_train, X_test, y_test = arrays(root)
+    return (
+        ArrayIterator(X_train, y_train, batch_size, shuffle=True, resize=resize),
+        ArrayIterator(X_test, y_test, batch_size, resize=resize),
+    )
+
+
+def _to_numpy(array):
+    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
+
+
+def _positive(value, name):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}; choose for example 256")
+    return number
+
+
+def _height_and_width(resize):
+    pair = tuple(resize) if isinstance(resize, (tuple, list)) else (resize, resize)
+    if len(pair) != 2:
+        raise ValueError(f"resize must be a side length or (height, width), got {resize!r}; choose for example 32")
+    return tuple(_positive(value, "resize") for value in pair)

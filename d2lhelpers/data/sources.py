@@ -1,0 +1,279 @@
+"""Where data lies and whether it is the published data: roots, folders, SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import DataCorruptError, DataNotFoundError
+from .registry import DATA_SETS, OLDER_FASHION_MNIST_SHA1, DataFile, DataSet, data_set
+
+__all__ = [
+    "ENVIRONMENT",
+    "SYNTHETIC",
+    "Status",
+    "data_root",
+    "find",
+    "is_synthetic",
+    "read_verified",
+    "status",
+    "verify",
+]
+
+ENVIRONMENT = "D2LHELPERS_DATA"
+SYNTHETIC = "synthetic"
+
+# What was found right in this process: (path, size, time of change in ns, SHA-256). Never written to disk, so that no
+# stale record can speak for a file.
+_verified: set[tuple[str, int, int, str]] = set()
+
+
+class Root(NamedTuple):
+    """A data root: ``path`` is None for the drawn stand-in; ``origin`` says who named it."""
+
+    path: Path | None
+    origin: str  # "argument", "environment" or "default"
+
+
+class Status(NamedTuple):
+    """How one data set stands.
+
+    ``state`` is "verified", "not found", "drawn" (the stand-in) or a sentence that says what is wrong; ``advice`` says
+    what to do, and is empty where there is nothing to do.
+    """
+
+    name: str
+    folder: Path | None
+    state: str
+    advice: str
+
+
+def is_synthetic(root: str | os.PathLike | None = None) -> bool:
+    """Tell whether drawn garments were asked for by name, in place of real data.
+
+    Args:
+        root: A data root as the loaders take it; None means ``$D2LHELPERS_DATA``.
+
+    Returns:
+        True where the root is the word ``synthetic``.
+    """
+    return (os.environ.get(ENVIRONMENT, "") if root is None else os.fspath(root)) == SYNTHETIC
+
+
+def data_root(root: str | os.PathLike | None = None) -> Root:
+    """Choose the folder in which data sets are looked for.
+
+    The argument counts first, then ``$D2LHELPERS_DATA``, then MXNet's own data folder, ``$MXNET_HOME/datasets``
+    (``MXNET_HOME`` is ``~/.mxnet`` where it is not set). A root that was named but is no folder is an error: nobody who
+    names one wants another.
+
+    Args:
+        root: A folder, the word ``synthetic`` for the drawn stand-in, or None.
+
+    Returns:
+        The root: its path (None for the stand-in) and its origin. The default root need not exist.
+
+    Raises:
+        DataNotFoundError: A root was named by argument or variable and is not a folder.
+    """
+    origin = "argument"
+    if root is None:
+        root, origin = os.environ.get(ENVIRONMENT) or None, "environment"
+    if root is None:
+        home = os.environ.get("MXNET_HOME") or os.path.join("~", ".mxnet")
+        return Root(Path(home).expanduser() / "datasets", "default")
+    if is_synthetic(root):
+        return Root(None, origin)
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        who = f"${ENVIRONMENT} names" if origin == "environment" else "root is"
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise DataNotFoundError(
+            f"{who} {path}, which {what}; name the folder that holds {', '.join(DATA_SETS)} or leave it unset"
+        )
+    return Root(path, origin)
+
+
+def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
+    """Look for a data set without checking its content and without downloading it.
+
+    Args:
+        name: The data set's name, such as ``fashion-mnist``.
+        root: A data root as in ``data_root``.
+
+    Returns:
+        The folder that holds all of its files, or None.
+
+    Raises:
+        DataNotFoundError: The name is unknown, or the root that was named is not a folder.
+    """
+    entry, chosen = data_set(name), data_root(root)
+    if chosen.path is None:
+        return None
+    folder = best_folder(entry, chosen.path)
+    return None if missing_files(entry, folder) else folder
+
+
+def best_folder(entry: DataSet, root: Path) -> Path:
+    """Return the folder of ``entry`` below ``root`` that lacks the fewest of its files, the first among equals."""
+    return min((root / folder for folder in entry.folders), key=lambda folder: len(missing_files(entry, folder)))
+
+
+def missing_files(entry: DataSet, folder: Path) -> list[str]:
+    """Return the names of those files of ``entry`` that are not in ``folder``."""
+    # lexists: a dangling link or a folder of that name is there, and is reported as wrong rather than downloaded over.
+    return [file.name for file in entry.files if not os.path.lexists(folder / file.name)]
+
+
+def verify(name: str, root: str | os.PathLike | None = None) -> Path:
+    """Check every file of a data set against its SHA-256.
+
+    Args:
+        name: The data set's name.
+        root: A data root as in ``data_root``.
+
+    Returns:
+        The folder that holds it.
+
+    Raises:
+        DataNotFoundError: The set, or a file of it, is not there.
+        DataCorruptError: A file is not the published one or cannot be read.
+    """
+    entry, chosen = data_set(name), data_root(root)
+    if find(name, root) is None:
+        raise DataNotFoundError(not_found_sentence(entry, chosen))
+    folder = best_folder(entry, chosen.path)
+    for file in entry.files:
+        read_verified(entry, folder, file)
+    return folder
+
+
+def read_verified(entry: DataSet, folder: Path, file: DataFile) -> bytes:
+    """Read one file of a data set whole, and return its bytes only if they are the published ones.
+
+    The bytes that are checked are the bytes that are returned, so nothing can change between the check and the use. A
+    file that has not changed since it was found right in this process is not hashed again.
+
+    Args:
+        entry: The data set.
+        folder: The folder that holds the file.
+        file: The file expected there.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        DataNotFoundError: The file is not there.
+        DataCorruptError: It is not the published file or cannot be read; the sentence says what it is instead.
+    """
+    path = folder / file.name
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise DataCorruptError(f"{path} is not a regular file; move it away, then {_how_to_get(entry, folder)}")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataNotFoundError(f"{path} is missing; {_how_to_get(entry, folder)}") from None
+    except OSError as error:
+        raise DataCorruptError(
+            f"{path} cannot be read ({error.strerror}); give yourself the right to read it, or name another folder in "
+            f"${ENVIRONMENT}"
+        ) from error
+    key = (str(path.resolve()), about.st_size, about.st_mtime_ns, file.sha256)
+    if key in _verified and len(data) == file.size:
+        return data
+    if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
+        raise DataCorruptError(
+            f"{path} {what_is_wrong(entry, file, data)}; move it away, then {_how_to_get(entry, folder)}"
+        )
+    _verified.add(key)
+    return data
+
+
+def what_is_wrong(entry: DataSet, file: DataFile, data: bytes) -> str:
+    """Say what ``data`` is instead of the published ``file``, as the predicate of a sentence."""
+    if not data:
+        return f"is empty; expected {file.size:,} bytes"
+    if data[:512].lstrip().startswith(b"<"):
+        return f"is a web page (HTML), saved in place of the {file.size:,} bytes of {file.name} of {entry.title}"
+    if hashlib.sha1(data).hexdigest() in OLDER_FASHION_MNIST_SHA1:  # SHA-1 to recognise, not to trust
+        return (
+            "is of the Fashion-MNIST of 2017-08-26, with duplicates, which MXNet's mirror serves; the published "
+            "results need the "
+            "one of 2017-08-31"
+        )
+    sha256 = hashlib.sha256(data).hexdigest()
+    for other in DATA_SETS.values():
+        for candidate in (*other.files, *([other.archive] if other.archive else [])):
+            if candidate.sha256 == sha256:
+                return f"is {candidate.name} of {other.title}, not {file.name} of {entry.title}"
+    if file.name.endswith(".gz") and data[:2] != b"\x1f\x8b":
+        return f"is not a gzip file (it begins with the bytes {data[:4].hex(' ')}, not 1f 8b)"
+    if len(data) < file.size:
+        return f"is truncated or half written: {len(data):,} bytes of {file.size:,}"
+    if len(data) > file.size:
+        return f"has {len(data):,} bytes where the published file has {file.size:,}"
+    return f"is altered: its SHA-256 is {sha256}, the published one {file.sha256}"
+
+
+def not_found_sentence(entry: DataSet, root: Root) -> str:
+    """Say where a data set was looked for, what is missing there and what to do."""
+    if root.path is None:
+        return (
+            f"{entry.title} cannot be had: the data root is '{SYNTHETIC}', the drawn stand-in, which knows "
+            "Fashion-MNIST only; "
+            f"name a folder with real data in ${ENVIRONMENT} or unset it"
+        )
+    folder = best_folder(entry, root.path)
+    missing = missing_files(entry, folder)
+    named = {"environment": f" (from ${ENVIRONMENT})", "argument": " (the root you passed)", "default": ""}[root.origin]
+    what = f"no {', '.join(missing)} in {folder}" if folder.is_dir() else f"there is no folder {folder}"
+    if not folder.is_dir() and not missing_files(entry, root.path):
+        what += f", but its files lie in {root.path} itself: name the parent, with the files in {entry.folders[0]}/"
+    return f"{entry.title} is not in {root.path}{named}: {what}; {_how_to_get(entry, folder)}"
+
+
+def _how_to_get(entry: DataSet, folder: Path) -> str:
+    """Say how the data set gets into ``folder``, as a clause."""
+    if not entry.mirrors:
+        return f"put it into {folder} ({entry.advice})"
+    wanted = entry.archive or entry.files[0]
+    more = "" if entry.archive or len(entry.files) == 1 else f" and the {len(entry.files) - 1} files beside it"
+    unpacked = ", unpacked," if entry.archive else ""
+    by_hand = f"put {entry.mirrors[0]}{wanted.name}{more}{unpacked} into {folder}"
+    return f"run `python -m d2lhelpers data fetch {entry.name}`, or {by_hand}"
+
+
+def status(root: str | os.PathLike | None = None) -> list[Status]:
+    """Say of every data set where it is and whether it is right; nothing is downloaded, and bad data raise nothing.
+
+    Args:
+        root: A data root as in ``data_root``.
+
+    Returns:
+        One entry a data set, in the registry's order.
+
+    Raises:
+        DataNotFoundError: The root that was named is not a folder.
+    """
+    chosen = data_root(root)
+    entries = []
+    for entry in DATA_SETS.values():
+        folder = None if chosen.path is None else best_folder(entry, chosen.path)
+        if folder is None and entry.name == "fashion-mnist":
+            entries.append(Status(entry.name, None, "drawn", f"unset ${ENVIRONMENT} for the real images"))
+            continue
+        try:
+            verify(entry.name, root)
+        except DataNotFoundError as error:
+            partly = folder is not None and len(missing_files(entry, folder)) < len(entry.files)
+            state = "incomplete" if partly else "not found"
+            entries.append(Status(entry.name, folder if partly else None, state, str(error)))
+        except DataCorruptError as error:
+            entries.append(Status(entry.name, folder, *str(error).split("; ", 1)))
+        else:
+            entries.append(Status(entry.name, folder, "verified", ""))
+    return entries
