@@ -1,0 +1,597 @@
+"""Drawings of a sliding window: convolution, padding, stride, dilation, groups, pooling.
+
+One colour means one thing in every drawing: the input is blue, the kernel and the frame of its window are orange, the
+output is green, padding is grey and hatched. Each function computes the numbers that it draws, so a drawing and the
+equation below it cannot disagree. The number of every cell is a text of the axes with a name of its own, such as
+``output[0, 1]`` (``get_gid()``), so it can be checked. Each function returns the axes; it draws into ``ax`` if given.
+
+The arithmetic of output sizes follows Dumoulin and Visin, "A guide to convolution arithmetic for deep learning"
+(arXiv:1603.07285), and the conventions of MXNet's ``Convolution`` and ``Pooling`` operators.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+__all__ = [
+    "COLORS",
+    "draw_channels",
+    "draw_convolution",
+    "draw_groups",
+    "draw_one_by_one",
+    "draw_output_size",
+    "draw_pooling",
+]
+
+COLORS = {
+    "input": "#d6e6f6",
+    "input_active": "#8fbce8",
+    "input_edge": "#3f76ad",
+    "kernel": "#fde3c4",
+    "kernel_edge": "#d9730d",
+    "output": "#dcf0dd",
+    "output_active": "#86c98b",
+    "output_edge": "#3c8a45",
+    "padding": "#f7f7f7",
+    "padding_active": "#e2e2e2",
+    "padding_edge": "#c9c9c9",
+    "unread": "#ffffff",
+    "unread_edge": "#9db4cc",
+    "text": "#1f2933",
+}
+
+# Lengths are in cells, and a cell is as large in one drawing as in the next, so that the drawings of a page look alike.
+_CELL_INCHES, _DPI = 0.40, 110
+_NUMBER, _WEIGHT, _LABEL, _EQUATION, _SIGN, _TITLE = 11, 7.5, 9.5, 10, 16, 12  # font sizes in points
+_GAP = 1.3  # between two grids: room for a sign
+_LABEL_HEIGHT, _LINE_HEIGHT = 0.75, 0.62
+_CHARACTERS_PER_CELL = 5.3  # of an equation
+_OUTSIDE = {"facecolor": "none", "edgecolor": "#d4d4d4", "linewidth": 0.8, "zorder": 0.8}
+
+
+def _whole(value, name, smallest):
+    if np.ndim(value) or int(value) != value or value < smallest:
+        raise ValueError(f"{name} must be a whole number of at least {smallest}, but is {value!r}.")
+    return int(value)
+
+
+def _pair(value, name, smallest):
+    """Return ``value``, one number or (vertical, horizontal), as a pair."""
+    pair = (value, value) if np.ndim(value) == 0 else tuple(value)
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be one whole number or two (vertical, horizontal), but is {value!r}.")
+    return _whole(pair[0], name, smallest), _whole(pair[1], name, smallest)
+
+
+def _choice(value, name, choices):
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
+
+
+def _array(values, ndim, name):
+    """Return ``values``, an array of MXNet or anything NumPy takes, as a NumPy array with ``ndim`` axes."""
+    array = np.asarray(values.asnumpy() if hasattr(values, "asnumpy") else values, dtype=float)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(f"{name} must be a non-empty array with {ndim} axes, but its shape is {array.shape}.")
+    return array
+
+
+def _position(position, shape):
+    row, column = _pair(position, "position", 0)
+    if row >= shape[0] or column >= shape[1]:
+        raise ValueError(f"position {(row, column)} lies outside the output, whose size is {_size(shape)}.")
+    return row, column
+
+
+def _positions(positions, shape):
+    """Return a list of output positions: one, several, or (``None``) all."""
+    if positions is None:
+        return list(np.ndindex(*shape))
+    return [_position(each, shape) for each in ([positions] if np.ndim(positions) == 1 else positions)]
+
+
+def _count_windows(size, kernel, stride=1, padding=0, dilation=1, convention="valid"):
+    """Return the output size along one axis."""
+    extent = dilation * (kernel - 1) + 1
+    room = size + 2 * padding - extent
+    if room < 0:
+        raise ValueError(
+            f"A window of {extent} cells does not fit into {size} cells with {padding} of padding on each side: "
+            "choose a smaller kernel or dilation, or more padding."
+        )
+    return (room // stride if convention == "valid" else -(-room // stride)) + 1
+
+
+def _number(value):
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _factor(value):
+    return f"({_number(value)})" if value < 0 else _number(value)
+
+
+def _sum(values):
+    return " + ".join(_factor(value) for value in values)
+
+
+def _products(window, weights):
+    return " + ".join(f"{_factor(a)}·{_factor(b)}" for a, b in zip(window.ravel(), weights.ravel()))
+
+
+def _size(shape):
+    return "×".join(str(n) for n in shape)
+
+
+def _input_label(X, padding):
+    ring = padding[0] if padding[0] == padding[1] else padding
+    return f"input {_size(X.shape)}" + (f", padding {ring}" if any(padding) else "")
+
+
+class _Board:
+    """An axes measured in cells, y downwards, that knows how far its drawing reaches."""
+
+    def __init__(self, ax):
+        self.owns_figure = ax is None
+        self.ax = plt.figure(dpi=_DPI).add_axes((0, 0, 1, 1)) if self.owns_figure else ax
+        self.ax.set_aspect("equal")
+        self.ax.axis("off")
+        self.width = self.height = 0.0
+
+    def reach(self, x, y):
+        self.width, self.height = max(self.width, x), max(self.height, y)
+
+    def finish(self, title):
+        """Fit the axes, and a figure of our own, to what was drawn."""
+        self.ax.set_xlim(-0.15, self.width + 0.15)
+        self.ax.set_ylim(self.height + 0.15, -0.15)
+        if self.owns_figure:
+            width, height = (self.width + 0.3) * _CELL_INCHES, (self.height + 0.3) * _CELL_INCHES
+            head = 0.38 if title else 0.0
+            self.ax.figure.set_size_inches(width, height + head)
+            self.ax.set_position((0, 0, 1, height / (height + head)))
+        if title:
+            self.ax.set_title(title, fontsize=_TITLE, color=COLORS["text"])
+        return self.ax
+
+    def box(self, x, y, width=1.0, height=1.0, **style):
+        self.ax.add_patch(Rectangle((x, y), width, height, **{"zorder": 1.0, **style}))
+        self.reach(x + width, y + height)
+
+    def text(self, x, y, text, size, **style):
+        style = {"ha": "center", "va": "center", "zorder": 5, "color": COLORS["text"], **style}
+        self.ax.text(x, y, text, fontsize=size, **style)
+
+    def arrow(self, start, end, kind, linewidth=1.3):
+        style = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
+        self.ax.add_patch(FancyArrowPatch(start, end, color=COLORS[f"{kind}_edge"], linewidth=linewidth, **style))
+
+    def label(self, x, y, text, kind):
+        """Write the name of a grid, centred at ``x``, above its upper edge ``y``."""
+        self.text(x, y - 0.32, text, _LABEL, color=COLORS[f"{kind}_edge"], weight="bold")
+
+    def sign(self, x, y, text):
+        self.text(x, y, text, 26 if text in "⋆·" else _SIGN)  # these are small in the font
+
+    def cell(self, x, y, kind, number=None, gid=None, weight=None):
+        """Draw one cell with its number, and with the weight it is multiplied by in the lower corner."""
+        style = {"facecolor": COLORS[kind], "edgecolor": COLORS[f"{kind.split('_')[0]}_edge"], "linewidth": 0.9}
+        if kind.startswith("padding"):
+            style.update(hatch="////", linewidth=0.6, zorder=0.9)  # below its neighbours, whose edges stay whole
+        self.box(x, y, **style)
+        shift = 0.0 if weight is None else 0.12
+        if number is not None:
+            text = _number(number)
+            self.text(x + 0.5 - shift, y + 0.5 - shift, text, _NUMBER if len(text) < 4 else _LABEL, gid=gid)
+        if weight is not None:
+            style = {"ha": "right", "weight": "bold", "color": COLORS["kernel_edge"]}
+            self.text(x + 0.93, y + 0.78, f"×{_number(weight)}", _WEIGHT, **style)
+
+    def frame(self, x, y, width, height, kind):
+        style = {"facecolor": "none", "edgecolor": COLORS[f"{kind}_edge"], "linewidth": 2.6, "zorder": 4}
+        self.box(x, y, width, height, gid=f"{kind} frame", **style)
+
+    def grid(self, x, y, values, kind, name, until=None):
+        """Draw a grid of numbers; with ``until`` only up to that cell in reading order, and that cell strong."""
+        for (i, j), value in np.ndenumerate(values):
+            shown = until is None or (i, j) <= until
+            strong = f"{kind}_active" if until == (i, j) else kind
+            self.cell(x + j, y + i, strong, value if shown else None, f"{name}[{i}, {j}]")
+        if until is not None:
+            self.frame(x + until[1], y + until[0], 1, 1, kind)
+
+    def input(self, x, y, X, padding, rows, columns, weights=None, padding_number=None, outside=(0, 0)):
+        """Draw the input with its padding, the cells under the window strong, the window's frame around them.
+
+        ``rows`` and ``columns`` are where the window reads, counted from the corner of the padding; ``outside`` is the
+        number of cells below and to the right of the padding into which a window of the convention "full" reaches.
+        """
+        height, width = X.shape[0] + 2 * padding[0], X.shape[1] + 2 * padding[1]
+        for row, column in np.ndindex(height + outside[0], width + outside[1]):
+            if row >= height or column >= width:
+                self.box(x + column, y + row, **_OUTSIDE)
+                continue
+            i, j = row - padding[0], column - padding[1]
+            active = row in rows and column in columns
+            weight = weights[rows.index(row), columns.index(column)] if active and weights is not None else None
+            inside = 0 <= i < X.shape[0] and 0 <= j < X.shape[1]
+            kind, number = ("input", X[i, j]) if inside else ("padding", padding_number)
+            self.cell(x + column, y + row, f"{kind}_active" if active else kind, number, f"{kind}[{i}, {j}]", weight)
+        self.frame(x + columns[0], y + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1, "kernel")
+
+    def equation(self, x, y, width, text):
+        """Write an equation centred below a panel, on as many lines as it needs."""
+        lines, room = [""], max(24, int(width * _CHARACTERS_PER_CELL))
+        for part in text.replace(" + ", " + \n").replace(", ", ", \n").split("\n"):
+            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > room:
+                lines.append("")
+            lines[-1] += part
+        for number, line in enumerate(lines):
+            self.text(x + width / 2, y + (number + 0.5) * _LINE_HEIGHT, line.rstrip(), _EQUATION, gid="equation")
+        self.reach(x + width, y + len(lines) * _LINE_HEIGHT)
+
+    def panels(self, positions, columns, width, draw):
+        """Call ``draw(x, y, position)`` for each position, ``columns`` of them side by side."""
+        y = 0.0
+        for index, position in enumerate(positions):
+            if index % columns == 0 and index:
+                y = self.height + 0.5
+            draw((index % columns) * (width + 1.4), y, position)
+
+
+def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, columns=1, title=None, ax=None):
+    """Draw a kernel at work on one channel: input, kernel and output, one panel for each position of the window.
+
+    The weight that a cell is multiplied by stands small and orange in its corner, and the sum of products below. Output
+    numbers are shown up to the panel's position, in reading order.
+
+    Args:
+        X: the input, shape (height, width), an MXNet or NumPy array or nested lists.
+        K: the kernel, shape (kernel height, kernel width).
+        positions: (row, column) of the output cell to draw, or a list of such pairs, or None for all.
+        stride: step of the window, one integer or (vertical, horizontal), at least 1.
+        padding: zeros added on each side, one integer or (vertical, horizontal), at least 0.
+        dilation: distance of neighbouring weights, one integer or (vertical, horizontal), at least 1.
+        columns: number of panels side by side. Where there are several panels the kernel is left out: its weights are
+            seen in the window.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where a rank, an option or a position is wrong, or the kernel does not fit.
+    """
+    X, K, columns = _array(X, 2, "X"), _array(K, 2, "K"), _whole(columns, "columns", 1)
+    stride, padding, dilation = _pair(stride, "stride", 1), _pair(padding, "padding", 0), _pair(dilation, "dilation", 1)
+    shape = tuple(_count_windows(X.shape[a], K.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+    positions = _positions(positions, shape)
+
+    padded = np.pad(X, [(p, p) for p in padding])
+    taps = [[[n * stride[a] + t * dilation[a] for t in range(K.shape[a])] for n in range(shape[a])] for a in (0, 1)]
+    windows = {(i, j): padded[np.ix_(taps[0][i], taps[1][j])] for i, j in np.ndindex(*shape)}
+    Y = np.reshape([(window * K).sum() for window in windows.values()], shape)
+
+    board = _Board(ax)
+    kernel_shown = len(positions) == 1
+    x_kernel = padded.shape[1] + _GAP
+    x_output = x_kernel + (K.shape[1] + _GAP if kernel_shown else 0)
+    height, width = max(padded.shape[0], shape[0]), x_output + shape[1]
+
+    def panel(x, y, position):
+        middle = y + _LABEL_HEIGHT + height / 2
+        top = middle - padded.shape[0] / 2
+        board.label(x + padded.shape[1] / 2, top, _input_label(X, padding), "input")
+        board.input(x, top, X, padding, taps[0][position[0]], taps[1][position[1]], K, padding_number=0)
+        if kernel_shown:
+            board.sign(x + x_kernel - _GAP / 2, middle, "⋆")
+            top = middle - K.shape[0] / 2
+            board.label(x + x_kernel + K.shape[1] / 2, top, f"kernel {_size(K.shape)}", "kernel")
+            board.grid(x + x_kernel, top, K, "kernel", "kernel")
+        board.sign(x + x_output - _GAP / 2, middle, "=")
+        top = middle - shape[0] / 2
+        board.label(x + x_output + shape[1] / 2, top, f"output {_size(shape)}", "output")
+        board.grid(x + x_output, top, Y, "output", "output", position)
+        equation = f"{_products(windows[position], K)} = {_number(Y[position])}"
+        board.equation(x, middle + height / 2 + 0.2, width, equation)
+
+    board.panels(positions, columns, width, panel)
+    return board.finish(title)
+
+
+def draw_channels(X, K, position=(0, 0), title=None, ax=None):
+    """Draw how one output channel is made of several input channels: a kernel for each, and the results are added.
+
+    Args:
+        X: the input, shape (channels, height, width), an MXNet or NumPy array or nested lists.
+        K: the kernels of one output channel, shape (channels, kernel height, kernel width).
+        position: (row, column) of the output cell to draw.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where a rank or the position is wrong, the channels differ in number, or the kernel does not fit.
+    """
+    X, K = _array(X, 3, "X"), _array(K, 3, "K")
+    if len(X) != len(K):
+        raise ValueError(f"X and K must have the same number of channels, but have {len(X)} and {len(K)}.")
+    (height, width), (kernel_height, kernel_width) = X.shape[1:], K.shape[1:]
+    shape = (_count_windows(height, kernel_height), _count_windows(width, kernel_width))
+    position = i, j = _position(position, shape)
+    rows, columns = list(range(i, i + kernel_height)), list(range(j, j + kernel_width))
+    windows = np.lib.stride_tricks.sliding_window_view(X, K.shape[1:], axis=(1, 2))
+    parts = np.einsum("cijhw,chw->cij", windows, K)
+
+    board = _Board(ax)
+    x_kernel = width + _GAP
+    x_part = x_kernel + kernel_width + _GAP
+    x_output = x_part + shape[1] + 1.9
+    pitch = _LABEL_HEIGHT + height + _LINE_HEIGHT + 0.45
+    center = _LABEL_HEIGHT + height / 2 + (len(X) - 1) * pitch / 2
+    for channel in range(len(X)):
+        top = channel * pitch + _LABEL_HEIGHT
+        middle = top + height / 2
+        board.label(width / 2, top, f"input channel {channel}", "input")
+        board.input(0, top, X[channel], (0, 0), rows, columns, K[channel])
+        board.sign(x_kernel - _GAP / 2, middle, "⋆")
+        board.label(x_kernel + kernel_width / 2, middle - kernel_height / 2, f"kernel {channel}", "kernel")
+        board.grid(x_kernel, middle - kernel_height / 2, K[channel], "kernel", f"kernel {channel}")
+        board.sign(x_part - _GAP / 2, middle, "=")
+        board.grid(x_part, middle - shape[0] / 2, parts[channel], "output", f"part {channel}", position)
+        equation = f"{_products(windows[channel, i, j], K[channel])} = {_number(parts[channel, i, j])}"
+        board.equation(0, top + height + 0.15, x_part + shape[1], equation)
+        end = (x_output - 0.2, center + (channel - (len(X) - 1) / 2) * 0.4)
+        board.arrow((x_part + shape[1] + 0.2, middle), end, "output")
+    top, bottom = center - shape[0] / 2, center + shape[0] / 2
+    board.sign(x_output - 1.1, center, "+")
+    board.label(x_output + shape[1] / 2, top, f"output {_size(shape)}", "output")
+    board.grid(x_output, top, parts.sum(axis=0), "output", "output", position)
+    board.equation(x_output - 1, bottom + 0.15, shape[1] + 2, _sum(parts[:, i, j]))
+    board.equation(x_output - 1, bottom + 0.15 + _LINE_HEIGHT, shape[1] + 2, f"= {_number(parts[:, i, j].sum())}")
+    return board.finish(title)
+
+
+def draw_one_by_one(X, W, position=(0, 0), title=None, ax=None):
+    """Draw a 1x1 convolution: at each pixel the channels form a vector, and the weight is a matrix that multiplies it.
+
+    Args:
+        X: the input, shape (channels, height, width), an MXNet or NumPy array or nested lists.
+        W: the weight without its two axes of length one, shape (num_filter, channels).
+        position: (row, column) of the pixel to draw.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where a rank or the position is wrong, or the channels differ in number.
+    """
+    X, W = _array(X, 3, "X"), _array(W, 2, "W")
+    if len(X) != W.shape[1]:
+        raise ValueError(f"X has {len(X)} channels, but W multiplies {W.shape[1]}: they must agree.")
+    channels, height, width = X.shape
+    i, j = _position(position, (height, width))
+    Y = np.einsum("fc,chw->fhw", W, X)
+
+    board = _Board(ax)
+    pitch = _LABEL_HEIGHT + height + 0.5
+    for row, (name, grids) in enumerate([("input", X), ("output", Y)]):
+        for channel, grid in enumerate(grids):
+            x, y = channel * (width + 0.8), row * pitch + _LABEL_HEIGHT
+            board.label(x + width / 2, y, f"{name} channel {channel}", name)
+            for (r, c), value in np.ndenumerate(grid):
+                kind = f"{name}_active" if (r, c) == (i, j) else name
+                board.cell(x + c, y + r, kind, value, f"{name} {channel}[{r}, {c}]")
+            board.frame(x + j, y + i, 1, 1, "kernel" if name == "input" else "output")
+
+    x_weight, middle = board.width + 1.4, (2 * pitch - 0.5 + _LABEL_HEIGHT) / 2 - len(W) * _LINE_HEIGHT / 2
+    x_pixel = x_weight + channels + 1
+    board.label(x_weight + channels / 2, middle - len(W) / 2, f"weight {_size(W.shape)}", "kernel")
+    board.grid(x_weight, middle - len(W) / 2, W, "kernel", "kernel")
+    board.sign(x_pixel - 0.5, middle, "·")
+    board.label(x_pixel + 0.5, middle - channels / 2, "pixel", "input")
+    for channel in range(channels):
+        board.cell(x_pixel, middle - channels / 2 + channel, "input_active", X[channel, i, j], f"pixel[{channel}]")
+    board.frame(x_pixel, middle - channels / 2, 1, channels, "kernel")
+    board.sign(x_pixel + 1.6, middle, "=")
+    for f in range(len(W)):
+        board.cell(x_pixel + 2.2, middle - len(W) / 2 + f, "output_active", Y[f, i, j], f"result[{f}]")
+        equation = f"{_products(X[:, i, j], W[f])} = {_number(Y[f, i, j])}"
+        y = middle + max(channels, len(W)) / 2 + 0.3 + f * _LINE_HEIGHT
+        board.equation(x_weight - 0.6, y, channels + 4.8, equation)
+    board.frame(x_pixel + 2.2, middle - len(W) / 2, 1, len(W), "output")
+    return board.finish(title)
+
+
+def draw_pooling(
+    X,
+    kernel,
+    kind="max",
+    positions=(0, 0),
+    stride=1,
+    padding=0,
+    convention="valid",
+    count_include_pad=True,
+    columns=1,
+    title=None,
+    ax=None,
+):
+    """Draw a pooling window at work on one channel: input and output, one panel for each position of the window.
+
+    Args:
+        X: the input, shape (height, width), an MXNet or NumPy array or nested lists.
+        kernel: size of the window, one integer or (vertical, horizontal), at least 1.
+        kind: ``"max"`` or ``"avg"``.
+        positions: (row, column) of the output cell to draw, or a list of such pairs, or None for all.
+        stride: step of the window, one integer or (vertical, horizontal), at least 1.
+        padding: cells added on each side, one integer or (vertical, horizontal), smaller than the kernel.
+        convention: ``"valid"`` rounds the output size down; ``"full"`` rounds it up and cuts the last windows at the
+            edge of the padding.
+        count_include_pad: whether an average counts the padding as zeros.
+        columns: number of panels side by side.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where a rank, an option or a position is wrong, or a window would lie outside the input.
+    """
+    _choice(kind, "kind", ("max", "avg"))
+    _choice(convention, "convention", ("valid", "full"))
+    X, columns = _array(X, 2, "X"), _whole(columns, "columns", 1)
+    kernel, stride, padding = _pair(kernel, "kernel", 1), _pair(stride, "stride", 1), _pair(padding, "padding", 0)
+    shape = tuple(_count_windows(X.shape[a], kernel[a], stride[a], padding[a], 1, convention) for a in (0, 1))
+    last = [(shape[a] - 1) * stride[a] for a in (0, 1)]
+    if any(padding[a] >= kernel[a] or last[a] >= X.shape[a] + padding[a] for a in (0, 1)):
+        raise ValueError("A window would lie outside the input: choose a larger kernel, or less padding or stride.")
+    positions = _positions(positions, shape)
+
+    include = kind == "avg" and count_include_pad
+    padded = np.pad(X, [(p, p) for p in padding], constant_values=0 if include else np.nan)
+    rows, taps = ([[n * stride[a] + t for t in range(kernel[a])] for n in range(shape[a])] for a in (0, 1))
+    windows = {}
+    for i, j in np.ndindex(*shape):
+        window = padded[rows[i][0] : rows[i][-1] + 1, taps[j][0] : taps[j][-1] + 1]
+        windows[i, j] = window[~np.isnan(window)]
+    pool = np.max if kind == "max" else np.mean
+    Y = np.reshape([pool(window) for window in windows.values()], shape)
+    outside = tuple(max(0, last[a] + kernel[a] - padded.shape[a]) for a in (0, 1))
+
+    board = _Board(ax)
+    drawn = (padded.shape[0] + outside[0], padded.shape[1] + outside[1])
+    height, x_output = max(drawn[0], shape[0]), drawn[1] + 1.9
+    width = x_output + shape[1]
+
+    def panel(x, y, position):
+        middle = y + _LABEL_HEIGHT + height / 2
+        top = middle - drawn[0] / 2
+        board.label(x + padded.shape[1] / 2, top, _input_label(X, padding), "input")
+        number = 0 if include else None
+        board.input(x, top, X, padding, rows[position[0]], taps[position[1]], None, number, outside)
+        board.arrow((x + drawn[1] + 0.25, middle), (x + x_output - 0.25, middle), "kernel")
+        board.label(x + x_output - 0.95, middle, kind, "kernel")
+        top = middle - shape[0] / 2
+        board.label(x + x_output + shape[1] / 2, top, f"output {_size(shape)}", "output")
+        board.grid(x + x_output, top, Y, "output", "output", position)
+        values = windows[position]
+        if kind == "max":
+            text = f"max({', '.join(_number(value) for value in values)})"
+        else:
+            text = f"({_sum(values)}) / {len(values)}" if len(values) > 1 else f"{_sum(values)} / 1"
+        board.equation(x, middle + height / 2 + 0.2, width, f"{text} = {_number(Y[position])}")
+
+    board.panels(positions, columns, width, panel)
+    return board.finish(title)
+
+
+def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="valid", title=None, ax=None):
+    """Draw where the windows lie along one axis, and so why the output has the size it has.
+
+    Each row of orange weights is one window and gives one green output cell. Cells that no weight meets are white.
+
+    Args:
+        size: number of input cells, at least 1.
+        kernel: number of weights, at least 1.
+        stride: step of the window, at least 1.
+        padding: cells added on each side, at least 0.
+        dilation: distance of neighbouring weights, at least 1.
+        convention: ``"valid"`` rounds the output size down; ``"full"`` (pooling only) rounds it up.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where an option is out of range, or the kernel does not fit.
+    """
+    _choice(convention, "convention", ("valid", "full"))
+    size, kernel, stride = _whole(size, "size", 1), _whole(kernel, "kernel", 1), _whole(stride, "stride", 1)
+    padding, dilation = _whole(padding, "padding", 0), _whole(dilation, "dilation", 1)
+    num_windows = _count_windows(size, kernel, stride, padding, dilation, convention)
+    taps = [[n * stride + t * dilation for t in range(kernel)] for n in range(num_windows)]
+    met = {cell for window in taps for cell in window}
+    padded, extent = size + 2 * padding, taps[0][-1] + 1
+    length = max(padded, taps[-1][-1] + 1)
+    x_output = length + 1.6
+
+    board = _Board(ax)
+    board.label(padded / 2, _LABEL_HEIGHT, f"input {size}" + (f", padding {padding}" if padding else ""), "input")
+    board.label(x_output + 0.5, _LABEL_HEIGHT, f"output {num_windows}", "output")
+    for cell in range(length):
+        index = cell - padding
+        if 0 <= index < size:
+            board.cell(cell, _LABEL_HEIGHT, "input" if cell in met else "unread", index, f"input[{index}]")
+        elif cell < padded:
+            board.cell(cell, _LABEL_HEIGHT, "padding" if cell in met else "unread", gid=f"padding[{index}]")
+        else:
+            board.box(cell, _LABEL_HEIGHT, **_OUTSIDE)
+    edge = COLORS["kernel_edge"]
+    y = _LABEL_HEIGHT + 1.7
+    for number, window in enumerate(taps):
+        board.ax.plot([window[0] + 0.5, window[-1] + 0.5], [y, y], color=edge, linewidth=1.3, zorder=1)
+        for cell in window:
+            style = {"facecolor": COLORS["kernel"], "edgecolor": edge, "zorder": 2, "gid": f"window {number}"}
+            board.box(cell + 0.07, y - 0.35, 0.86, 0.7, **style)
+        board.arrow((window[-1] + 1.15, y), (x_output - 0.15, y), "output", 0.8)
+        board.cell(x_output, y - 0.5, "output", number, f"output[{number}]")
+        y += 1.0
+    left, right = "⌊⌋" if convention == "valid" else "⌈⌉"
+    equation = f"{left}({size} + 2·{padding} − {extent}) / {stride}{right} + 1 = {num_windows}"
+    board.equation(0, y - 0.3, x_output + 1.4, equation)
+    return board.finish(title)
+
+
+def draw_groups(channels, num_filter, num_groups, title=None, ax=None):
+    """Draw which input channels each output channel reads, one panel for each number of groups.
+
+    Args:
+        channels: number of input channels, at least 1.
+        num_filter: number of output channels, at least 1.
+        num_groups: list of numbers of groups; each must divide both.
+        title: the title.
+        ax: the axes to draw into; without it a figure of fitting size is made.
+
+    Returns:
+        The matplotlib axes.
+
+    Raises:
+        ValueError: where a number of groups does not divide the channels.
+    """
+    channels, num_filter = _whole(channels, "channels", 1), _whole(num_filter, "num_filter", 1)
+    if any(_whole(groups, "num_group", 1) and (channels % groups or num_filter % groups) for groups in num_groups):
+        raise ValueError(
+            f"num_groups must divide the channels in ({channels}) and out ({num_filter}), but is {num_groups}."
+        )
+    board = _Board(ax)
+    pitch, distance, top = 1.25, 4.6, 1.9
+    height = max(channels, num_filter) * pitch - 0.25
+    y_input, y_output = (top + (height + 0.25 - n * pitch) / 2 for n in (channels, num_filter))
+    for panel, groups in enumerate(num_groups):
+        x = panel * (distance + 3.0) + 0.25
+        center = x + (distance + 1) / 2
+        board.text(center, 0.4, f"num_group = {groups}", _EQUATION, weight="bold")
+        board.label(x + 0.5, y_input, "input", "input")
+        board.label(x + distance + 0.5, y_output, "output", "output")
+        for channel in range(channels):
+            board.cell(x, y_input + channel * pitch, "input", channel, f"input {groups}[{channel}]")
+        for f in range(num_filter):
+            y = y_output + f * pitch
+            board.cell(x + distance, y, "output", f, f"output {groups}[{f}]")
+            first = f // (num_filter // groups) * (channels // groups)
+            for channel in range(first, first + channels // groups):
+                ends = [y_input + channel * pitch + 0.5, y + 0.5]
+                style = {"color": COLORS["kernel_edge"], "linewidth": 1.4, "zorder": 0}
+                board.ax.plot([x + 1, x + distance], ends, gid=f"kernel {groups}[{f}, {channel}]", **style)
+        style = {"color": COLORS["kernel_edge"], "weight": "bold"}
+        board.text(center, top + height + 0.5, f"{num_filter * channels // groups} kernels", _LABEL, **style)
+        board.reach(x + distance + 1.25, top + height + 0.8)
+    return board.finish(title)
