@@ -10,7 +10,8 @@ What MXNet misses was read off its sources and its own unit tests:
 - ``distutils.version``, removed from Python in 3.12;
 - operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple of NumPy integers reads ``(np.int64(2), 2)``;
 - ``numpy.linalg.qr`` and its like return named tuples since 1.25, which MXNet cannot build from a list;
-- ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack``.
+- ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack``;
+- ``scipy.sparse.csr``, deprecated since SciPy 1.8, is looked up whenever an array is made.
 """
 
 import builtins
@@ -80,21 +81,23 @@ def _removed_numpy_names(numpy):
     return names
 
 
-class _NumPyForMXNet(types.ModuleType):
-    """NumPy as MXNet's modules see it: the real one first, then the removed names."""
+class _WithOldNames(types.ModuleType):
+    """A module as MXNet's code sees it: a few names of ours, the rest its own."""
 
-    def __init__(self, numpy):
-        super().__init__("numpy", "NumPy with the names that MXNet 1.9.1 asks for.")
-        self.__dict__.update(_numpy=numpy, _removed=_removed_numpy_names(numpy))
+    def __init__(self, module, old_names):
+        super().__init__(module.__name__, f"{module.__name__} with the names that MXNet 1.9.1 asks for.")
+        self.__dict__.update(_module=module, **old_names)
 
     def __getattr__(self, name):
-        numpy, removed = self.__dict__["_numpy"], self.__dict__["_removed"]
-        if name not in vars(numpy) and name in removed:
-            return removed[name]
-        return getattr(numpy, name)
+        return getattr(self.__dict__["_module"], name)
 
     def __dir__(self):
-        return dir(self.__dict__["_numpy"])
+        return dir(self.__dict__["_module"])
+
+
+def _numpy_with_old_names(numpy):
+    missing = {name: value for name, value in _removed_numpy_names(numpy).items() if name not in vars(numpy)}
+    return _WithOldNames(numpy, missing)
 
 
 class _LooseVersion(tuple):
@@ -130,12 +133,16 @@ def _mend_recordio(module):
         def tostring(self):
             return self.tobytes()
 
-    class NumPyForRecordIO(_NumPyForMXNet):
-        @staticmethod
-        def asarray(*args, **kwargs):
-            return numpy.asarray(*args, **kwargs).view(OldArray)
+    def asarray(*args, **kwargs):
+        return numpy.asarray(*args, **kwargs).view(OldArray)
 
-    module.np = NumPyForRecordIO(numpy.__dict__["_numpy"])
+    module.np = _WithOldNames(numpy, {"asarray": asarray})
+
+
+def _mend_scipy_sparse(module):
+    if module.spsp is not None:
+        csr = types.SimpleNamespace(csr_matrix=module.spsp.csr_matrix)
+        module.spsp = _WithOldNames(module.spsp, {"csr": csr})
 
 
 def _mend_named_tuples(module):
@@ -153,6 +160,8 @@ _BUILTINS_OF = {
     "mxnet._ctypes.symbol": {"str": _parameter_text},
 }
 _AFTER = {
+    "mxnet.ndarray.sparse": _mend_scipy_sparse,
+    "mxnet.ndarray.utils": _mend_scipy_sparse,
     "mxnet.recordio": _mend_recordio,
     "mxnet.numpy.multiarray": _mend_named_tuples,
 }
@@ -166,9 +175,9 @@ def _import_for_mxnet(name, globals=None, locals=None, fromlist=(), level=0):
     if name == "distutils.version" and level == 0 and fromlist:
         return _DISTUTILS_VERSION
     module = builtins.__import__(name, globals, locals, fromlist, level)
-    if level == 0 and getattr(module, "__name__", None) == "numpy" and not isinstance(module, _NumPyForMXNet):
+    if level == 0 and module is sys.modules.get("numpy"):
         if _numpy_for_mxnet is None:
-            _numpy_for_mxnet = _NumPyForMXNet(module)
+            _numpy_for_mxnet = _numpy_with_old_names(module)
         return _numpy_for_mxnet
     return module
 

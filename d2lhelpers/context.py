@@ -9,7 +9,7 @@ import mxnet as mx
 
 from .compat import quiet
 
-__all__ = ["context_of", "explain_context", "try_all_gpus", "try_gpu"]
+__all__ = ["context_of", "explain_context", "move_to", "try_all_gpus", "try_gpu"]
 
 _VARIABLE = "D2LHELPERS_DEVICE"
 
@@ -31,11 +31,11 @@ def _gpu_computes(i: int) -> bool:
     """Whether GPU number ``i`` is seen by MXNet and gets a sum right."""
     if i >= mx.context.num_gpus():
         return False
-    try:
-        with quiet():
+    with quiet():
+        try:
             return float((mx.nd.ones((1,), ctx=mx.gpu(i)) + 1).asscalar()) == 2.0
-    except mx.MXNetError:
-        return False
+        except mx.MXNetError:
+            return False
 
 
 def _why_not(i: int) -> str:
@@ -139,3 +139,18 @@ def context_of(net) -> mx.Context | None:
                 f"the parameter {parameter.name} is not initialised: call net.initialize(ctx=try_gpu()) first."
             ) from None
     return None
+
+
+def move_to(context: mx.Context | None, *arrays):
+    """The arrays on a context; those that are there already are not copied.
+
+    Args:
+        context: where to; None leaves every array where it is.
+        arrays: MXNet arrays (``mx.nd`` or ``mx.np``).
+
+    Returns:
+        a list of as many arrays.
+    """
+    if context is None:
+        return list(arrays)
+    return [a.as_in_ctx(context) if isinstance(a, mx.np.ndarray) else a.as_in_context(context) for a in arrays]

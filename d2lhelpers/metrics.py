@@ -5,7 +5,7 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
-from .context import context_of
+from .context import context_of, move_to
 
 __all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
 
@@ -43,8 +43,8 @@ def count_correct(output, label):
         ValueError: as ``accuracy``.
     """
     _check_pair(output, label)
-    predicted = output.argmax(axis=1)
-    return (predicted.astype("int32") == label.astype("float32").astype("int32")).astype("float32").sum()
+    predicted, label = output.as_nd_ndarray().argmax(axis=1), label.as_nd_ndarray()
+    return (predicted == label.astype(predicted.dtype)).sum()
 
 
 def accuracy(output, label) -> float:
@@ -85,8 +85,7 @@ def evaluate_accuracy(data_iterator, net, context: mx.Context | None = None) -> 
         context = context_of(net)
     num_correct, num_samples = 0, 0
     for X, y in data_iterator:
-        if context is not None:
-            X, y = X.as_in_context(context), y.as_in_context(context)
+        X, y = move_to(context, X, y)
         num_correct = count_correct(net(X), y) + num_correct
         num_samples += y.shape[0]
     if num_samples == 0:

@@ -12,7 +12,7 @@ import mxnet as mx
 from mxnet import autograd, gluon
 from tqdm import tqdm
 
-from .context import context_of
+from .context import context_of, move_to
 from .metrics import count_correct, evaluate_accuracy
 
 __all__ = ["History", "fit"]
@@ -134,8 +134,7 @@ def _train_epoch(net, train_iter, trainer, loss, ctx, bar) -> tuple[float, float
     loss_sum, num_correct, num_samples = 0, 0, 0
     running = collections.deque()
     for X, y in train_iter:
-        if ctx is not None:
-            X, y = X.as_in_context(ctx), y.as_in_context(ctx)
+        X, y = move_to(ctx, X, y)
         with autograd.record():
             y_hat = net(X)
             batch_loss = loss(y_hat, y)

@@ -1,0 +1,219 @@
+"""MXNet behind `compat`. Each case runs in an interpreter of its own, since MXNet can be imported only once."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(code, *options, **variables):
+    """Run code in a fresh interpreter without the thread settings of this one; returns (stdout, stderr, status)."""
+    import os
+
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS" and not k.startswith("PYTEST")}
+    environment.update(variables)
+    done = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=environment
+    )
+    return done.stdout, done.stderr, done.returncode
+
+
+def test_mxnet_computes_and_its_start_is_silent():
+    code = """
+        import d2lhelpers
+        import mxnet as mx
+        print(mx.__version__, float(mx.nd.ones((2, 3)).sum().asscalar()), mx.np.ones(2).sum())
+    """
+    assert run(code, "-W", "error") == ("1.9.1 6.0 2.0\n", "", 0)
+
+
+def test_without_it_mxnet_does_not_import():
+    """The reason for `compat`; if this ever passes unaided, the module can go."""
+    import numpy
+
+    if tuple(map(int, numpy.__version__.split(".")[:2])) < (1, 24):
+        return
+    assert run("import mxnet")[2] != 0
+
+
+def test_numpy_stays_as_it_was():
+    code = """
+        import types
+        import numpy
+        before = {k: v for k, v in vars(numpy).items() if not isinstance(v, types.ModuleType)}
+        import d2lhelpers
+        import mxnet.gluon.contrib
+        import mxnet.test_utils
+        after = {k: v for k, v in vars(numpy).items() if not isinstance(v, types.ModuleType)}
+        assert before.keys() == after.keys(), before.keys() ^ after.keys()
+        assert all(before[k] is after[k] for k in before)
+        import sys
+        assert sys.modules["numpy"] is numpy and "distutils" not in sys.modules
+        print("same")
+    """
+    assert run(code)[0] == "same\n"
+
+
+@pytest.mark.parametrize("first", ["import numpy", "import mxnet_user", "pass"])
+def test_nothing_is_imported_before_it_is_used(first, tmp_path):
+    (tmp_path / "mxnet_user.py").write_text("")
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        {first}
+        before = set(sys.modules)
+        import d2lhelpers
+        print("mxnet" in sys.modules, "numpy" in set(sys.modules) - before)
+    """
+    assert run(code)[0] == "False False\n"
+
+
+def test_a_second_install_and_one_after_mxnet_do_nothing():
+    code = """
+        import sys, types
+        mxnet = sys.modules["mxnet"] = types.ModuleType("mxnet")
+        finders = list(sys.meta_path)
+        import os
+        import d2lhelpers
+        print(sys.meta_path == finders, "OMP_NUM_THREADS" in os.environ)
+        del sys.modules["mxnet"]
+        d2lhelpers.compat.install()
+        d2lhelpers.compat.install()
+        print(len(sys.meta_path) - len(finders), os.environ["OMP_NUM_THREADS"])
+    """
+    assert run(code)[0] == "True False\n1 1\n"
+
+
+def test_the_users_number_of_threads_stays():
+    assert run("import d2lhelpers, os; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS="2")[0] == "2\n"
+
+
+def test_where_mxnet_is_missing_one_sentence_says_how_to_install_it():
+    code = """
+        import sys
+        import d2lhelpers
+        sys.path[:] = [p for p in sys.path if "site-packages" not in p]
+        try:
+            import mxnet
+        except ModuleNotFoundError as error:
+            print(error.name, error)
+    """
+    out = run(code)[0]
+    assert out.startswith("mxnet MXNet is not installed: install it with `pip install --no-deps mxnet==1.9.1`")
+    assert out.count("\n") == 1
+
+
+def test_a_failing_start_is_not_hushed():
+    code = """
+        import os, d2lhelpers
+        try:
+            with d2lhelpers.compat.quiet():
+                os.write(2, b"the reason\\n")
+                raise OSError
+        except OSError:
+            os.write(2, b"after\\n")
+    """
+    assert run(code)[1] == "the reason\nafter\n"
+
+
+def test_tuple_parameters_may_hold_numpy_integers():
+    code = """
+        import d2lhelpers
+        import numpy as np
+        import mxnet as mx
+        two, one = np.int64(2), np.int32(1)
+        x = mx.nd.ones((one, one, 3, 3))
+        weight = mx.nd.ones((1, 1, 2, 2))
+        print(mx.nd.Convolution(x, weight, mx.nd.zeros(1), kernel=(two, 2), num_filter=one).shape)
+        print(mx.nd.reshape(x, shape=tuple(np.array([9, 1]))).shape, mx.nd.zeros(np.shape(np.eye(2))).shape)
+        y = mx.sym.Pooling(mx.sym.var("x"), kernel=(two, two), stride=(one, one))
+        print(y.infer_shape(x=(1, 1, 3, 3))[1])
+        net = mx.gluon.nn.Conv2D(np.int64(2), (np.int64(3), 3))
+        net.initialize()
+        net.hybridize()
+        print(net(x).shape)
+    """
+    assert run(code) == ("(1, 1, 2, 2)\n(9, 1) (2, 2)\n[(1, 1, 2, 2)]\n(1, 2, 1, 1)\n", "", 0)
+
+
+def test_mx_np_where_numpy_changed():
+    code = """
+        import d2lhelpers
+        import numpy as onp
+        import mxnet as mx
+        mx.npx.set_np()
+        np = mx.np
+        a = np.array([[2.0, 1.0], [1.0, 3.0]])
+        q, r = np.linalg.qr(a)
+        print(type(q).__module__, bool(abs(np.dot(q, r) - a).max() < 1e-6))
+        print(type(onp.linalg.qr(onp.eye(2))).__name__ in ("QRResult", "tuple"), len(onp.unique(onp.eye(2))))
+        print(np.pad(np.ones((1, 1)), ((1, 1), (0, 0))).shape, np.product(a), np.round_(np.array([1.4])))
+        print(np.in1d(np.array([1, 2]), np.array([2])), np.trapz(np.array([0.0, 1.0])), np.msort(np.array([2, 1])))
+        print(onp.any(np.array([0, 1])), onp.prod(a), np.array([1], dtype=np.bool_).dtype == onp.bool_, np.inf, np.PINF)
+        try:
+            np.npv(0.1, [1, 2])
+        except NotImplementedError as error:
+            print(error)
+    """
+    out, err, status = run(code)
+    assert (err, status) == ("", 0)
+    assert out.splitlines() == [
+        "mxnet.numpy True",
+        "True 2",
+        "(3, 1) 6.0 [1.]",
+        "[False  True] 0.5 [1. 2.]",
+        "True 6.0 True inf inf",
+        "NumPy removed its financial functions: use numpy_financial.npv instead of npv",
+    ]
+
+
+def test_recordio_packs_array_labels():
+    code = """
+        import d2lhelpers
+        from mxnet import recordio
+        header, content = recordio.unpack(recordio.pack((0, [1.0, 2.5], 7, 0), b"bytes"))
+        print(header.label.tolist(), header.id, content)
+    """
+    assert run(code, "-W", "error") == ("[1.0, 2.5] 7 b'bytes'\n", "", 0)
+
+
+def test_a_spawned_child_has_the_same_mxnet(tmp_path):
+    script = tmp_path / "spawning.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import d2lhelpers
+            import multiprocessing
+            import mxnet as mx
+
+            def total(n):
+                return float(mx.nd.ones(n).sum().asscalar())
+
+            if __name__ == "__main__":
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    print(pool.map(total, [3, 4]))
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[3.0, 4.0]\n", "")
+
+
+def test_sources_and_tracebacks_still_name_mxnets_files():
+    code = """
+        import inspect
+        import d2lhelpers
+        import mxnet as mx
+        print(mx.gluon.nn.__file__.endswith("nn/__init__.py"), "class Dense" in inspect.getsource(mx.gluon.nn.Dense))
+    """
+    assert run(code)[0] == "True True\n"
+
+
+def test_d2l_computes():
+    code = """
+        import d2lhelpers
+        from d2l import mxnet as d2l
+        print(d2l.__name__, d2l.try_gpu(), d2l.try_all_gpus())
+    """
+    assert run(code)[0].startswith("d2l.mxnet cpu(0)")

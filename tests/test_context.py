@@ -1,0 +1,119 @@
+import d2lhelpers
+from d2lhelpers import context
+from d2lhelpers.context import context_of, explain_context, try_all_gpus, try_gpu
+
+import mxnet as mx
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_wish(monkeypatch):
+    monkeypatch.delenv("D2LHELPERS_DEVICE", raising=False)
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Stands in for a machine with GPUs: how many MXNet sees, and which of them compute."""
+
+    def pretend(count, broken=()):
+        monkeypatch.setattr(mx.context, "num_gpus", lambda: count)
+        monkeypatch.setattr(context, "_gpu_computes", lambda i: i < count and i not in broken)
+
+    return pretend
+
+
+def test_on_this_machine_every_context_computes(capfd):
+    for ctx in [try_gpu(), *try_all_gpus()]:
+        assert mx.nd.ones(2, ctx=ctx).sum().asscalar() == 2
+    assert len(try_all_gpus()) == max(1, mx.context.num_gpus())
+    assert explain_context().startswith(f"{try_gpu()}: ")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_gpu_that_is_counted_but_fails_is_not_chosen_and_not_heard(monkeypatch, capfd):
+    if mx.runtime.Features().is_enabled("CUDA"):
+        return  # there a GPU that is counted computes
+    monkeypatch.setattr(mx.context, "num_gpus", lambda: 1)
+    assert try_gpu() == mx.cpu() and try_all_gpus() == [mx.cpu()]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_first_gpu_by_default_and_another_by_its_number(gpus):
+    gpus(2)
+    assert (try_gpu(), try_gpu(1), try_gpu(2)) == (mx.gpu(0), mx.gpu(1), mx.cpu())
+    assert try_all_gpus() == [mx.gpu(0), mx.gpu(1)]
+    gpus(2, broken=[0])
+    assert try_gpu() == mx.cpu() and try_all_gpus() == [mx.gpu(1)]
+
+
+def test_without_a_gpu_there_is_always_the_cpu(gpus):
+    gpus(0)
+    assert try_gpu() == mx.cpu() and try_all_gpus() == [mx.cpu()]
+
+
+@pytest.mark.parametrize(
+    "wish, first, third, every",
+    [
+        ("cpu", mx.cpu(), mx.cpu(), [mx.cpu()]),
+        ("CPU ", mx.cpu(), mx.cpu(), [mx.cpu()]),
+        ("gpu", mx.gpu(0), mx.gpu(2), [mx.gpu(0), mx.gpu(1), mx.gpu(2)]),
+        ("gpu:1", mx.gpu(1), mx.gpu(1), [mx.gpu(1)]),
+    ],
+)
+def test_the_variable_forces(gpus, monkeypatch, wish, first, third, every):
+    gpus(3)
+    monkeypatch.setenv("D2LHELPERS_DEVICE", wish)
+    assert (try_gpu(), try_gpu(2), try_all_gpus()) == (first, third, every)
+    assert "forced by D2LHELPERS_DEVICE" in explain_context()
+
+
+@pytest.mark.parametrize("function", [try_gpu, try_all_gpus, explain_context])
+@pytest.mark.parametrize("wish, number", [("gpu", 0), ("gpu:3", 3)])
+def test_a_forced_gpu_that_is_not_there_is_an_error(gpus, monkeypatch, function, wish, number):
+    gpus(0)
+    monkeypatch.setenv("D2LHELPERS_DEVICE", wish)
+    with pytest.raises(RuntimeError, match=rf"forces gpu\({number}\), but .* unset it or set it to cpu"):
+        function()
+
+
+@pytest.mark.parametrize("wish", ["tpu", "gpu:", "gpu:-1", "cpu:0", "1"])
+def test_a_wish_that_is_none_is_refused(monkeypatch, wish):
+    monkeypatch.setenv("D2LHELPERS_DEVICE", wish)
+    with pytest.raises(ValueError, match="must be cpu, gpu or gpu:N"):
+        try_gpu()
+
+
+def test_a_negative_number_is_refused():
+    with pytest.raises(ValueError, match="0 or more, not -1"):
+        try_gpu(-1)
+
+
+def test_the_reason_tells_a_cpu_build_from_a_missing_gpu(gpus, monkeypatch):
+    gpus(1, broken=[0])
+
+    class Features:
+        def __init__(self, cuda):
+            self.cuda = cuda
+
+        def is_enabled(self, name):
+            assert name == "CUDA"
+            return self.cuda
+
+    monkeypatch.setattr(mx.runtime, "Features", lambda: Features(False))
+    assert "CPU build" in explain_context()
+    monkeypatch.setattr(mx.runtime, "Features", lambda: Features(True))
+    assert "gpu(0) is there, but" in explain_context()
+    assert "MXNet sees 1 GPU, so there is no gpu(4)" in explain_context(4)
+
+
+def test_context_of():
+    net = mx.gluon.nn.Dense(1)
+    with pytest.raises(RuntimeError, match="is not initialised: call net.initialize"):
+        context_of(net)
+    net.initialize(ctx=mx.cpu(1))
+    assert context_of(net) == mx.cpu(1)
+    assert context_of(mx.gluon.nn.Flatten()) is None and context_of(len) is None
+
+
+def test_names_at_the_top_are_the_same():
+    assert d2lhelpers.try_gpu is try_gpu
