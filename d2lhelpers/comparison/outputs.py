@@ -1,0 +1,143 @@
+"""The recorded outputs of a cell against those of a new run."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+
+from .figures import DEFAULT_DISTANCE, figure_distance, open_picture
+from .markers import parse_markers
+from .text import bound_of, compare_exactly, compare_floats, read
+
+__all__ = ["compare_outputs", "joined"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One thing to compare: a stream, or one representation (by MIME type) of a display, a result or an error."""
+
+    name: str
+    mime: str
+    value: str
+
+    @property
+    def is_picture(self):
+        return self.mime.startswith("image/") and not self.mime.endswith("xml")
+
+    @property
+    def is_html(self):
+        return self.mime == "text/html"
+
+
+def compare_outputs(source, recorded, new):
+    """What differs between the recorded and the new outputs of a cell, under the markers in the cell's source.
+
+    Streams are compared as a terminal leaves them, stdout and stderr each as one text; everything else in order, each
+    of its representations. Not compared: execution counts, metadata, a traceback's text (paths and the interpreter's
+    own lines; the exception's name and message are), and a widget's random ``model_id``.
+
+    Args:
+        source: the cell's code; its comments state the bounds.
+        recorded: the outputs in the notebook, a list of nbformat output dictionaries.
+        new: the outputs of a new run, likewise.
+
+    Returns:
+        list[str]: one description for each difference, with what was recorded, what is new, which numbers left their
+        bounds and by how much; empty where all is within tolerance. A marker that bounds nothing in ``recorded`` has
+        gone stale and is a difference too.
+
+    Raises:
+        MarkerError: when a marker in ``source`` is malformed, or two of them claim the same line.
+    """
+    markers = parse_markers(source)
+    old_parts, new_parts = _parts(recorded), _parts(new)
+    differences = _stale_markers(markers, old_parts)
+    layouts = [", ".join(part.name for part in parts) for parts in (old_parts, new_parts)]
+    if layouts[0] != layouts[1]:
+        differences.append(
+            f"outputs differ in kind or number: recorded {layouts[0] or 'none'}, new {layouts[1] or 'none'}"
+        )
+        known = {part.name: part.value for part in old_parts}
+        now = {part.name: part.value for part in new_parts}
+        for part in (*old_parts, *new_parts):
+            if not part.is_picture and (part.name not in known or part.name not in now):
+                differences.append(compare_exactly(part.name, known.get(part.name, ""), now.get(part.name, "")))
+        return [difference for difference in differences if difference]
+    for old, now in zip(old_parts, new_parts):
+        differences.append(_compare_parts(old, now, markers))
+    return [difference for difference in differences if difference]
+
+
+def _compare_parts(old, now, markers):
+    if old.value == now.value:
+        return None
+    if old.is_picture:
+        return _compare_pictures(old, now, markers)
+    if markers.tolerance or markers.lines:
+        return compare_floats(old.name, old.value, now.value, markers, old.is_html)
+    return compare_exactly(old.name, old.value, now.value)
+
+
+def _parts(outputs):
+    streams, others = {}, []
+    for output in outputs:
+        kind = output["output_type"]
+        if kind == "stream":
+            streams[output["name"]] = streams.get(output["name"], "") + joined(output["text"])
+            continue
+        if kind == "error":
+            data = {"name": output["ename"], "message": output["evalue"]}
+        else:
+            data = output["data"]
+        others.append((kind, data))
+    parts = [_Part(name, "text/plain", _on_screen(streams[name])) for name in sorted(streams)]
+    for number, (kind, data) in enumerate(others, 1):
+        parts += [_Part(f"{kind} {number} ({mime})", mime, _value(mime, data[mime])) for mime in sorted(data)]
+    return parts
+
+
+def joined(text):
+    """A text that a notebook file holds as one string or as a list of lines."""
+    return text if isinstance(text, str) else "".join(text)
+
+
+def _value(mime, value):
+    if mime == "application/vnd.jupyter.widget-view+json":
+        value = {key: entry for key, entry in value.items() if key != "model_id"}
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
+
+
+def _on_screen(text):
+    """What backspaces and carriage returns leave on the screen of, say, a progress bar."""
+    while re.search(r"[^\n]\x08", text):
+        text = re.sub(r"[^\n]\x08", "", text)
+    return re.sub(r"^.*\r(?=[^\n])", "", text, flags=re.MULTILINE)
+
+
+def _stale_markers(markers, recorded):
+    stale = [bound for bound in (markers.tolerance, *markers.lines) if bound]
+    if stale:
+        texts = [read(part.value, part.is_html) for part in recorded if not part.is_picture]
+        bounding = {bound_of(number, markers) for reading in texts for number in reading.numbers}
+        stale = [f"NBVAL_TOLERANCE {bound} bounds no recorded float" for bound in stale if bound not in bounding]
+    if markers.figure is not None and not any(part.is_picture for part in recorded):
+        stale.append("NBVAL_FIGURE stands in a cell without a recorded picture")
+    return [f"{marker}: mend or remove it" for marker in stale]
+
+
+def _compare_pictures(old, now, markers):
+    try:
+        before, after = (open_picture(base64.b64decode(part.value)) for part in (old, now))
+    except (binascii.Error, ValueError) as error:
+        return f"{old.name}: {error}"
+    if before.size != after.size:
+        sizes = ["{}x{}".format(*picture.size) for picture in (before, after)]
+        return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
+    distance = figure_distance(before, after)
+    bound = DEFAULT_DISTANCE if markers.figure is None else markers.figure
+    if distance <= bound:
+        return None
+    return f"{old.name}: the picture differs, distance {distance:.3f}, {bound:g} allowed"
