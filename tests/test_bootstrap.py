@@ -1,0 +1,102 @@
+"""The script that makes .venv: what it says, and when it makes one."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+import bootstrap  # noqa: E402  (a script beside the package, not part of it)
+
+
+@pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 14)])
+def test_supported_pythons_pass(version):
+    assert bootstrap.complaint(version, "Linux", "x86_64", True) is None
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (((2, 7), "Linux", "x86_64", True), "Python 2.7 is too old: these notebooks need Python 3.9 to 3.13; choose"),
+        (((3, 8), "Linux", "x86_64", True), "Python 3.8 is too old"),
+        (((3, 14), "Linux", "x86_64", True), "Python 3.14 is newer than these notebooks know"),
+        (((3, 12), "Linux", "x86_64", False), "lacks the module venv or ensurepip: install it"),
+        (((3, 12), "Darwin", "arm64", True), "Linux on x86-64 only, and this is Darwin on arm64"),
+    ],
+)
+def test_others_get_a_sentence_that_says_what_to_do(arguments, message):
+    said = bootstrap.complaint(*arguments)
+    assert message in said and said.endswith((".", "for example."))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project folder whose .venv is finished, without having been made."""
+    monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+    for name, path in {"VENV": ".venv", "PYTHON": ".venv/bin/python", "STAMP": ".venv/installed-from"}.items():
+        monkeypatch.setattr(bootstrap, name, str(tmp_path / path))
+    for name, file in {"LOCK": "requirements.lock", "METADATA": "pyproject.toml"}.items():
+        (tmp_path / file).write_text(name)
+        monkeypatch.setattr(bootstrap, name, str(tmp_path / file))
+
+    def make(command):
+        made.append(command)
+        (tmp_path / ".venv/bin").mkdir(parents=True)
+        (tmp_path / ".venv/bin/python").write_text("")
+        (tmp_path / ".venv/pyvenv.cfg").write_text("")
+
+    made = []
+    monkeypatch.setattr(bootstrap.subprocess, "check_call", make)
+    monkeypatch.setattr(bootstrap, "pip", lambda arguments, what: None)
+    bootstrap.main(any_python=False)
+    made.clear()
+    return tmp_path, made
+
+
+def test_a_finished_environment_is_left_alone(project):
+    bootstrap.main(any_python=False)
+    assert project[1] == []
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+def test_it_is_made_again_when_lock_or_metadata_change(project, file):
+    folder, made = project
+    (folder / file).write_text("changed")
+    bootstrap.main(any_python=True)
+    bootstrap.main(any_python=True)
+    assert len(made) == 1
+
+
+def test_another_python_makes_it_again_only_if_it_was_asked_for(project, monkeypatch):
+    folder, made = project
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1) if sys.version_info[:2] != (3, 9) else (3, 10, 1))
+    bootstrap.main(any_python=True)
+    assert made == []
+    bootstrap.main(any_python=False)
+    assert len(made) == 1
+
+
+def test_an_unfinished_one_is_made_again(project):
+    folder, made = project
+    (folder / ".venv/installed-from").unlink()
+    bootstrap.main(any_python=True)
+    assert len(made) == 1
+
+
+def test_a_folder_that_is_no_environment_is_not_overwritten(project):
+    folder, made = project
+    shutil.rmtree(folder / ".venv")
+    (folder / ".venv").mkdir()
+    (folder / ".venv/mine.txt").write_text("mine")
+    with pytest.raises(SystemExit, match="is no virtual environment: move it away"):
+        bootstrap.main(any_python=True)
+    assert (folder / ".venv/mine.txt").read_text() == "mine" and made == []
+
+
+def test_make_alone_lists_its_targets():
+    done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    assert targets == ["help", "run", "test", "lab", "record", "status", "bench", "site", "lock"]
