@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import bootstrap
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-import bootstrap  # noqa: E402  (a script beside the package, not part of it)
 
 
 @pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 14)])

@@ -1,0 +1,149 @@
+"""Every notebook as committed: saved from one clean run, built as the others are, missed by nobody."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SPINE = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+NOTEBOOKS = SPINE + SOLUTIONS
+READERS = {  # what reads a data set: its name in the notebook's metadata
+    "fashion_mnist": "fashion-mnist",
+    "load_data_mnist": "mnist",
+    "mnist_arrays": "mnist",
+    "load_data_cifar10": "cifar-10-sample",
+    "cifar10_arrays": "cifar-10-sample",
+}
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sources(path, kind):
+    return ["".join(cell["source"]) for cell in read(path)["cells"] if cell["cell_type"] == kind]
+
+
+def named(path):
+    return path.relative_to(ROOT / "notebooks").as_posix()
+
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=named)
+every_of_the_spine = pytest.mark.parametrize("path", SPINE, ids=named)
+
+
+def test_there_are_notebooks():
+    assert len(SPINE) >= 4
+
+
+@every_notebook
+def test_it_is_a_valid_notebook_with_the_common_kernel(path):
+    notebook = read(path)
+    nbformat.validate(nbformat.from_dict(notebook))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) >= (4, 5)
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    assert notebook["metadata"]["kernelspec"] == kernel
+    assert set(notebook["metadata"]) <= {"kernelspec", "language_info", "d2lhelpers"}
+    assert notebook["metadata"]["language_info"] == {"name": "python"}
+
+
+@every_notebook
+def test_cells_have_readable_ids(path):
+    ids = [cell["id"] for cell in read(path)["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert [i for i in ids if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", i) or re.fullmatch(r"[0-9a-f]{8}", i)] == []
+
+
+@every_notebook
+def test_it_was_saved_from_one_clean_run(path):
+    cells = [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    assert {output.get("name", "stdout") for output in outputs} == {"stdout"}
+    assert not any("execution" in cell["metadata"] for cell in cells), "no timings"
+
+
+@every_notebook
+def test_cells_are_short(path):
+    lengths = [len(source.splitlines()) for source in sources(path, "code")]
+    assert max(lengths) <= 25 and statistics.median(lengths) < 7
+
+
+@every_notebook
+def test_no_output_is_ignored_or_skipped(path):
+    tags = {tag for cell in read(path)["cells"] for tag in cell["metadata"].get("tags", [])}
+    assert not {tag for tag in tags if tag.startswith("nbval")}
+    for source in sources(path, "code"):
+        assert not re.search(r"NBVAL_(IGNORE|SKIP|RAISES|CHECK)", source, re.IGNORECASE)
+
+
+@every_notebook
+def test_outputs_hold_no_place_of_one_machine(path):
+    for cell in read(path)["cells"]:
+        for output in cell.get("outputs", []):
+            data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
+            assert "image/svg+xml" not in data
+            text = "".join(output.get("text", [])) + data.get("text/plain", "") + data.get("text/html", "")
+            assert not re.search(r"/(home|root|tmp|work|usr)/| at 0x[0-9a-f]+|\d\d:\d\d:\d\d", text)
+
+
+@every_notebook
+def test_no_statement_ends_in_a_semicolon(path):
+    assert [line for source in sources(path, "code") for line in source.splitlines() if line.endswith(";")] == []
+
+
+@every_notebook
+def test_links_lead_somewhere(path):
+    for source in sources(path, "markdown"):
+        for target in re.findall(r"\]\(([^)\s]+)\)", source):
+            if not target.startswith(("https://", "http://", "#")):
+                assert (path.parent / target.partition("#")[0]).is_file(), target
+
+
+@every_notebook
+def test_data_sets_are_declared(path):
+    code = "\n".join(sources(path, "code"))
+    used = {name for reader, name in READERS.items() if re.search(rf"\b(load_data_)?{reader}(_arrays)?\(", code)}
+    assert set(read(path)["metadata"].get("d2lhelpers", {}).get("data", [])) == used
+
+
+@every_of_the_spine
+def test_it_opens_and_closes_as_the_others(path):
+    prose = sources(path, "markdown")
+    number = int(path.name[:2])
+    assert re.match(rf"# {number}\. .+\n\n.+", prose[0])
+    assert "**You will learn**" in prose[0] and "**Needs**" in prose[0]
+    assert 3 <= len(re.findall(r"^- ", prose[0].split("**Needs**")[0], re.MULTILINE)) <= 5
+    headings = re.findall(r"^## (.+)$", "\n".join(prose), re.MULTILINE)
+    assert headings[-4:] == ["Summary", "Exercises", "Next", "References"]
+    solutions = ROOT / "notebooks" / "solutions" / f"{path.stem}_solutions.ipynb"
+    assert f"solutions/{solutions.name}" in "\n".join(prose) and solutions in SOLUTIONS
+
+
+def test_the_spine_is_numbered_without_gaps():
+    assert [int(path.name[:2]) for path in SPINE] == list(range(1, len(SPINE) + 1))
+
+
+def test_each_notebook_leads_to_the_next():
+    for path, following in zip(SPINE, SPINE[1:]):
+        (closing,) = re.findall(r"## Next\n(.+?)(?=\n## |\Z)", "\n".join(sources(path, "markdown")), re.DOTALL)
+        assert f"({following.name})" in closing
+
+
+def test_the_readme_lists_every_notebook_and_no_other():
+    linked = re.findall(r"\]\(notebooks/([^)]+\.ipynb)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert sorted(set(linked)) == sorted(path.name for path in SPINE)
+
+
+def test_make_test_compares_every_notebook():
+    (command,) = re.findall(r"^\t@.+ --nbval .+$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert command.split()[-2:] == ["tests", "notebooks"] and "d2lhelpers.nbval_plugin" in command
+    assert not any(word.startswith(("--ignore", "--deselect", "-k")) for word in command.split())
+    found = set((ROOT / "notebooks").rglob("*.ipynb")) - set((ROOT / "notebooks").rglob(".ipynb_checkpoints/*"))
+    assert found == set(NOTEBOOKS)

@@ -1,0 +1,100 @@
+"""Versions are stated once, in pyproject.toml; what follows from them or repeats them must agree."""
+
+import platform
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import bootstrap
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "requirements.lock").read_text()
+README = (ROOT / "README.md").read_text()
+PYTHONS = [f"3.{minor}" for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
+
+
+def locked(python, full_version=None):
+    """Name to version of what the lock installs on Linux with this Python."""
+    environment = {
+        "python_version": python,
+        "python_full_version": full_version or f"{python}.9",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    entries = [Requirement(line.rstrip(" \\")) for line in LOCK.splitlines() if re.match(r"[a-z0-9]", line)]
+    return {
+        entry.name: str(entry.specifier)[2:]
+        for entry in entries
+        if not entry.marker or entry.marker.evaluate(environment)
+    }
+
+
+def test_supported_pythons_are_the_same_everywhere():
+    specifier = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier] == PYTHONS
+    assert f"Python {PYTHONS[0]}–{PYTHONS[-1]}" in README
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_holds_what_the_project_asks_for(python):
+    pins = locked(python)
+    overrides = {r.name: r for r in map(Requirement, PROJECT["tool"]["uv"]["override-dependencies"])}
+    asked = PROJECT["project"]["dependencies"] + [
+        line for extra in ("notebooks", "test", "build") for line in PROJECT["project"]["optional-dependencies"][extra]
+    ]
+    for requirement in [*map(Requirement, asked), *overrides.values()]:
+        requirement = overrides.get(requirement.name, requirement)
+        assert requirement.name in pins, requirement
+        assert Version(pins[requirement.name]) in requirement.specifier, requirement
+
+
+def test_every_pin_has_hashes():
+    entries = re.split(r"\n(?=[a-z0-9])", LOCK.split("\n", 2)[2])
+    assert len(entries) > 100 and all("--hash=sha256:" in entry for entry in entries)
+    assert "make lock" in LOCK[:300], "the file's head says how it is made again"
+
+
+def test_this_environment_is_the_locked_one():
+    wrong = {}
+    full_version = platform.python_version()
+    for name, version in locked(full_version.rpartition(".")[0], full_version).items():
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found = None
+        if found != version:
+            wrong[name] = f"locked {version}, found {found}"
+    assert not wrong
+
+
+def test_the_conda_environment_takes_its_pins_from_the_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    by_pip = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert by_pip == [["-r requirements.lock"]]
+    (python,) = (entry.split("=")[1] for entry in environment["dependencies"] if str(entry).startswith("python="))
+    assert python in PYTHONS
+    assert "PIP_NO_DEPS=1 conda env create --file environment.yml" in (ROOT / "environment.yml").read_text()
+
+
+@pytest.mark.parametrize("name, title", [("mxnet", "MXNet"), ("d2l", "d2l"), ("nbval", "nbval")])
+def test_versions_in_the_readme_are_the_locked_ones(name, title):
+    named = set(re.findall(rf"\b{title} (\d[\w.]*\w)", README))
+    assert named <= {pins[name] for pins in map(locked, PYTHONS)}
+    assert named or name == "nbval"
