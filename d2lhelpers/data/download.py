@@ -1,17 +1,351 @@
-"""Placeholder until the download lands: what is there is used, nothing is fetched."""
+"""Data sets that are not there yet, from mirrors: checked, then put in place whole.
+
+A download goes to ``NAME.part-…`` beside the place where the file belongs, so that an interrupted one is never taken
+for data. The next download of that file goes on where it stopped. A part file is locked while it is written, so two
+processes at once write two of them, and whichever ends first puts the file in place.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import http.client
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from .archive import unpack
 from .errors import DataNotFoundError
-from .registry import data_set
-from .sources import data_root, find, not_found_sentence
+from .registry import DataFile, data_set
+from .sources import (
+    ENVIRONMENT,
+    best_folder,
+    data_root,
+    find,
+    missing_files,
+    not_found_sentence,
+    put_in_place,
+    read_verified,
+    what_is_wrong,
+)
 
-__all__ = ["ensure"]
+__all__ = ["ensure", "fetch"]
+
+_TIMEOUT = 10.0  # seconds to wait for a connection, and for each further piece
+_ATTEMPTS = 5  # at one mirror, as long as each brings the file further
+_PATIENCE = 30.0  # seconds after which a mirror that sends less than this a second is given up:
+_SLOWEST = 2000
+_AGENT = {"User-Agent": "d2lhelpers (Python urllib)"}  # some mirrors refuse urllib's own name
 
 
-def ensure(name, root=None):
-    """Return the folder of a data set."""
-    folder = find(name, root)
-    if folder is None:
-        raise DataNotFoundError(not_found_sentence(data_set(name), data_root(root)))
+class _MirrorFailure(Exception):
+    """One mirror did not deliver; the message is a clause that says why."""
+
+
+def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
+    """Return the folder of a data set, downloaded now where nobody named a root and the set is not there.
+
+    Args:
+        name: The data set's name.
+        root: A data root as in ``data_root``.
+
+    Returns:
+        The folder that holds all of its files; whether they are right is checked when they are read.
+
+    Raises:
+        DataNotFoundError: The set is not there, and either a root was named or no mirror delivered it.
+        DataCorruptError: A part of the set is there but wrong.
+    """
+    folder, entry, chosen = find(name, root), data_set(name), data_root(root)
+    if folder is not None:
+        return folder
+    if chosen.origin == "default" and entry.mirrors:
+        return fetch(name, root)
+    raise DataNotFoundError(not_found_sentence(entry, chosen))
+
+
+def fetch(
+    name: str,
+    root: str | os.PathLike | None = None,
+    mirrors: Sequence[str] | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Download what is missing of a data set.
+
+    Files that are there are verified and left alone. CIFAR-10's archive is not downloaded where it already lies in the
+    folder or in the root, put there by hand.
+
+    Args:
+        name: The data set's name.
+        root: A data root as in ``data_root``; files go into it even where ``$D2LHELPERS_DATA`` names it.
+        mirrors: Addresses (http or https) of folders that hold the files, tried in this order; None means the known
+            ones.
+        progress: Whether to show a bar on stderr; None means where stderr is a terminal.
+
+    Returns:
+        The folder that now holds the verified set.
+
+    Raises:
+        DataNotFoundError: No mirror delivered a file, or it cannot be written; the message lists every mirror's
+            failure.
+        DataCorruptError: A file that is already there is not the published one. It is left as it is.
+        ValueError: A mirror is not an http or https address.
+    """
+    entry, chosen = data_set(name), data_root(root)
+    if chosen.path is None or not entry.mirrors:
+        raise DataNotFoundError(not_found_sentence(entry, chosen))
+    mirrors = [_checked(mirror) for mirror in (entry.mirrors if mirrors is None else mirrors)]
+    folder = best_folder(entry, chosen.path)
+    missing = missing_files(entry, folder)
+    for file in entry.files:
+        if file.name not in missing:
+            read_verified(entry, folder, file)
+    if not missing:
+        return folder
+    source = _Mirrors(entry, folder, mirrors, sys.stderr.isatty() if progress is None else progress)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if entry.archive is not None:
+            _fetch_archive(entry, chosen.path, folder, source)
+        else:
+            for file in entry.files:
+                if file.name in missing:
+                    with _part_file(folder, file.name) as (part, path):
+                        source.fill(part, file)
+                        put_in_place(path, entry, folder, file)
+    except DataNotFoundError:
+        raise
+    except OSError as error:
+        raise DataNotFoundError(
+            f"{entry.title} cannot be written to {folder} ({error.strerror}); make room there, or name a folder that "
+            "you may write "
+            f"to in ${ENVIRONMENT}"
+        ) from error
     return folder
+
+
+def _fetch_archive(entry, root, folder, source):
+    for place in (folder, root):
+        if os.path.lexists(place / entry.archive.name):
+            read_verified(entry, place, entry.archive)
+            with open(place / entry.archive.name, "rb") as archive:
+                return unpack(archive, entry, folder)
+    with _part_file(folder, entry.archive.name) as (part, path):
+        source.fill(part, entry.archive)
+        part.seek(0)
+        unpack(part, entry, folder)
+        path.unlink()
+
+
+def _checked(mirror):
+    if urlsplit(mirror).scheme not in ("http", "https"):
+        raise ValueError(f"expected mirrors that begin with https://, got {mirror!r}; name a folder on the web")
+    return mirror if mirror.endswith("/") else mirror + "/"
+
+
+@contextmanager
+def _part_file(folder: Path, name: str) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a file to download into, which nobody else writes: one that an interrupted download left, else a new one.
+
+    It stays where the download fails, for the next one to go on with, unless it is empty.
+    """
+    for path in sorted(folder.glob(f"{name}.part-*")):
+        part = _opened_and_locked(path, "r+b")
+        if part is not None:
+            break
+    else:
+        part = None
+        while part is None:
+            path = folder / f"{name}.part-{uuid.uuid4().hex[:12]}"
+            part = _opened_and_locked(path, "x+b")
+    with part:
+        try:
+            yield part, path
+        finally:
+            part.flush()
+            if os.fstat(part.fileno()).st_size == 0:
+                path.unlink(missing_ok=True)
+
+
+def _opened_and_locked(path, mode):
+    """Open a part file, or return None where another process has it."""
+    try:
+        part = open(path, mode)
+    except OSError:
+        if mode == "x+b":
+            raise
+        return None
+    try:
+        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The owner may have put it in place between our opening and our lock: then it is no part file any more.
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(part.fileno())):
+            return part
+    except BlockingIOError:
+        pass
+    except OSError:  # a file system without locks: what we made is ours, what we found may be another's
+        if mode == "x+b":
+            return part
+    part.close()
+    return None
+
+
+class _Mirrors:
+    """The mirrors of a data set, and what went wrong with each."""
+
+    def __init__(self, entry, folder, mirrors, progress):
+        self._entry, self._folder, self._mirrors, self._progress = entry, folder, mirrors, progress
+        self._unreachable = None
+
+    def fill(self, part: BinaryIO, file: DataFile) -> None:
+        """Bring ``part`` to the content of ``file``, verified, from the first mirror that delivers it."""
+        if self._unreachable is None:
+            self._unreachable = _unreachable(self._mirrors)
+        failures = []
+        for mirror in self._mirrors:
+            url = mirror + file.name
+            try:
+                if mirror in self._unreachable:
+                    raise _MirrorFailure(self._unreachable[mirror])
+                self._fill_from(url, part, file)
+                return
+            except _MirrorFailure as failure:
+                failures.append(f"\n  {url}: {failure}")
+        raise DataNotFoundError(
+            f"{file.name} of {self._entry.title} could not be downloaded:{''.join(failures)}\nDownload it elsewhere "
+            "and put it into "
+            f"{self._folder}, or name a folder that has the set in ${ENVIRONMENT}, then start again."
+        )
+
+    def _fill_from(self, url, part, file):
+        for _ in range(_ATTEMPTS):
+            begun = part.seek(0, os.SEEK_END)
+            try:
+                if begun < file.size:
+                    self._receive(url, part, file, begun)
+            except _MirrorFailure as failure:
+                last = failure
+                if part.seek(0, os.SEEK_END) == begun:
+                    raise
+                continue  # the connection broke, but brought the file further, or a wrong beginning was thrown away
+            part.seek(0)
+            data = part.read()
+            if len(data) == file.size and hashlib.sha256(data).hexdigest() == file.sha256:
+                part.flush()
+                return
+            last = _MirrorFailure(f"what it sent {what_is_wrong(self._entry, file, data)}")
+            part.truncate(0)
+            if begun == 0:
+                raise last
+        raise last
+
+    def _receive(self, url, part, file, begun):
+        """Append to ``part`` what is missing, or all of it where the mirror cannot send the rest alone."""
+        with _ask(url, begun) as response:
+            if response.status == 200:
+                begun = 0
+                part.truncate(0)
+                part.seek(0)
+            length = int(response.headers.get("Content-Length") or file.size - begun)
+            started, got = time.monotonic(), 0
+            with self._bar(file, begun) as bar:
+                while piece := _read(response):
+                    part.write(piece)
+                    got += len(piece)
+                    bar.update(len(piece))
+                    if begun + got > file.size:
+                        part.truncate(0)
+                        raise _MirrorFailure(f"it sends more than the {file.size:,} bytes of the file")
+                    elapsed = time.monotonic() - started
+                    if elapsed > _PATIENCE and got < elapsed * _SLOWEST:
+                        raise _MirrorFailure(f"it sent only {got:,} bytes in {elapsed:.0f} seconds")
+        if got < length:
+            raise _MirrorFailure(f"the connection ended after {begun + got:,} of {begun + length:,} bytes")
+
+    def _bar(self, file, begun):
+        from tqdm import tqdm
+
+        return tqdm(
+            total=file.size,
+            initial=begun,
+            desc=f"{self._entry.name}/{file.name}",
+            unit="B",
+            unit_scale=True,
+            disable=not self._progress,
+            file=sys.stderr,
+        )
+
+
+def _ask(url, begun):
+    """Open an address, from byte ``begun`` on where the server can; its answer is 200 (all) or 206 (the rest)."""
+    headers = {**_AGENT, "Range": f"bytes={begun}-"} if begun else _AGENT
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        with error:
+            if begun and error.code == 416:  # it has no such rest: ask for the whole
+                return _ask(url, 0)
+            raise _MirrorFailure(f"it answers {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _MirrorFailure(_why(error)) from None
+    wrong_rest = response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+    if response.status not in (200, 206) or wrong_rest:
+        response.close()
+        raise _MirrorFailure(f"it answers {response.status} with something else than was asked for")
+    return response
+
+
+def _read(response):
+    try:
+        return response.read1(1 << 18)
+    except (OSError, http.client.HTTPException) as error:
+        raise _MirrorFailure(_why(error)) from None
+
+
+def _why(error):
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, socket.gaierror):
+        return "its name has no address (no network, or no name server)"
+    if isinstance(reason, socket.timeout):  # noqa: UP041 - before Python 3.10 no TimeoutError
+        return f"no answer in {_TIMEOUT:g} seconds"
+    return str(getattr(reason, "strerror", None) or reason or type(reason).__name__)
+
+
+def _unreachable(mirrors):
+    """Connect to all mirrors' hosts at once, and return why for each mirror that cannot be reached.
+
+    Asked one after the other, names without a name server and addresses behind a silent firewall would cost minutes on
+    a machine without network; here they cost one timeout together.
+    """
+    outcome = {}
+
+    def knock(mirror, host, port):
+        try:
+            socket.create_connection((host, port), timeout=_TIMEOUT).close()
+            outcome[mirror] = None
+        except OSError as error:
+            outcome[mirror] = _why(error)
+
+    threads = []
+    for mirror in mirrors:
+        parts = urlsplit(mirror)
+        if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
+            outcome[mirror] = None  # the proxy knows the way, this machine need not
+            continue
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        threads.append(threading.Thread(target=knock, args=(mirror, parts.hostname, port), daemon=True))
+        threads[-1].start()
+    deadline = time.monotonic() + _TIMEOUT
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    silent = f"no answer in {_TIMEOUT:g} seconds"
+    return {mirror: why for mirror in mirrors if (why := outcome.get(mirror, silent)) is not None}

@@ -193,6 +193,25 @@ def read_verified(entry: DataSet, folder: Path, file: DataFile) -> bytes:
     return data
 
 
+def put_in_place(part: Path, entry: DataSet, folder: Path, file: DataFile) -> None:
+    """Give a part file its real name. A file that has the name already is verified, and never overwritten.
+
+    Args:
+        part: The checked temporary file, in the same file system.
+        entry: The data set.
+        folder: The set's folder.
+        file: The file that ``part`` holds.
+
+    Raises:
+        DataCorruptError: Another file of that name is there and is not the published one.
+    """
+    if os.path.lexists(folder / file.name):
+        read_verified(entry, folder, file)
+        part.unlink()
+    else:
+        os.replace(part, folder / file.name)
+
+
 def what_is_wrong(entry: DataSet, file: DataFile, data: bytes) -> str:
     """Say what ``data`` is instead of the published ``file``, as the predicate of a sentence."""
     if not data:

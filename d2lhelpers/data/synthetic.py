@@ -1,9 +1,9 @@
 """Drawn garments: a stand-in for Fashion-MNIST where no real data can be had.
 
-Each image is drawn from a few soft-edged shapes whose measures are random, so that garments of one class differ as real ones do
-and some of two classes look alike (a shirt with short sleeves and a T-shirt). Shapes are fields: a number for each pixel, positive
-inside, roughly the distance to the edge; the maximum of two fields is the union, the minimum the intersection. Coordinates run
-from -1 to 1, x to the right and y downwards.
+Each image is drawn from a few soft-edged shapes whose measures are random, so that garments of one class differ as real
+ones do and some of two classes look alike (a shirt with short sleeves and a T-shirt). Shapes are fields: a number for
+each pixel, positive inside, roughly the distance to the edge; the maximum of two fields is the union, the minimum the
+intersection. Coordinates run from -1 to 1, x to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _SIDE = 28
 def synthetic_fashion_mnist(
     num_train: int, num_test: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draw garments of the ten classes of Fashion-MNIST. They are no real data, and results on them compare with nothing.
+    """Draw garments of the ten classes of Fashion-MNIST.
 
-    NumPy's global generator is neither used nor changed. The test images do not depend on ``num_train``.
+    They are no real data, and results on them compare with nothing. NumPy's global generator is neither used nor changed.
+    The test images do not depend on ``num_train``.
 
     Args:
         num_train: Number of training images, at least 1; classes are as equally frequent as can be, in random order.
@@ -30,8 +31,8 @@ def synthetic_fashion_mnist(
         seed: Any integer of at least 0; the same seed gives the same images.
 
     Returns:
-        ``(X_train, y_train, X_test, y_test)``: X of shape (N, 1, 28, 28), float32 in [0, 1], background 0; y of shape (N,), int32,
-        in 0…9, named by ``fashion_mnist_labels``.
+        ``(X_train, y_train, X_test, y_test)``: X of shape (N, 1, 28, 28), float32 in [0, 1], background 0; y of shape
+        (N,), int32, in 0…9, named by ``fashion_mnist_labels``.
 
     Raises:
         ValueError: A count is below 1 or the seed below 0, or one is not an integer.
@@ -106,7 +107,7 @@ class _Canvas:
         return np.maximum(self.limb(x0, y0, x1, y1, half_width), self.limb(-x0, y0, -x1, y1, half_width))
 
     def paint(self, garment):
-        """Draw one class: cloth with shade, stripes and folds inside the outline, the details over it; shape (n, 28, 28)."""
+        """Draw one class, shape (n, 28, 28): cloth with shade, stripes and folds, and details, within the outline."""
         outline, details = garment(self)
         cloth = self.pick(0.4, 0.95) * (1 + self.pick(-0.15, 0.15) * self.x + self.pick(-0.15, 0.15) * self.y)
         across = self.chance(0.5)
