@@ -7,7 +7,7 @@ against its SHA-256 when it is first used. Nothing here needs MXNet until a batc
 from __future__ import annotations
 
 from .cifar10 import CIFAR10_CLASSES, cifar10_arrays, cifar10_labels, cifar10_source
-from .download import fetch
+from .download import ensure, fetch
 from .errors import DataCorruptError, DataNotFoundError
 from .iterators import ArrayIterator, load_data_cifar10, load_data_fashion_mnist, load_data_mnist
 from .mnist import FASHION_MNIST_CLASSES, fashion_mnist_arrays, fashion_mnist_labels, mnist_arrays
@@ -27,6 +27,7 @@ __all__ = [
     "cifar10_labels",
     "cifar10_source",
     "data_root",
+    "ensure",
     "fashion_mnist_arrays",
     "fashion_mnist_labels",
     "fetch",

@@ -50,9 +50,8 @@ class DataSet:
     advice: str = ""
 
 
-# What MXNet's own mirror serves as Fashion-MNIST: the first publication of 2017-08-26, whose duplicate images the
-# authors removed on 2017-08-31. The SHA-1s stand in MXNet's gluon.data.vision.FashionMNIST. Labels that agree in both
-# are not listed here by chance: a file is looked up in this table only when it is not the published one.
+# What MXNet's own mirror serves as Fashion-MNIST: the first publication, of 2017-08-26, whose duplicate images the authors
+# removed on 2017-08-31. The SHA-1s are those that MXNet's gluon.data.vision.FashionMNIST expects.
 OLDER_FASHION_MNIST_SHA1 = {
     "0cf37b0d40ed5169c6b3aba31069a9770ac9043d": "train-images-idx3-ubyte.gz",
     "236021d52f1e40852b06a4c3008d8de8aef1e40b": "train-labels-idx1-ubyte.gz",
@@ -131,7 +130,7 @@ _CIFAR10 = DataSet(
 
 _CIFAR10_SAMPLE = DataSet(
     name="cifar-10-sample",
-    title="the CIFAR-10 sample",
+    title="CIFAR-10's sample",
     folders=("cifar-10-sample",),
     files=(
         DataFile("data_batch_1.bin", 12292000, "0993cf8b8e43bc207603aef9787006995746513f5e3fa5a52e06d1b069926330"),

@@ -22,8 +22,8 @@ def synthetic_fashion_mnist(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Draw garments of the ten classes of Fashion-MNIST.
 
-    They are no real data, and results on them compare with nothing. NumPy's global generator is neither used nor changed.
-    The test images do not depend on ``num_train``.
+    They are no real data, and results on them compare with nothing. NumPy's global generator is neither used nor
+    changed. The test images do not depend on ``num_train``.
 
     Args:
         num_train: Number of training images, at least 1; classes are as equally frequent as can be, in random order.
