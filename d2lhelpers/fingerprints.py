@@ -1,0 +1,207 @@
+"""What made a notebook's recorded outputs, as hashes: its code, the helper modules it imports, its data, the pins.
+
+Nothing is executed: imports are read from the syntax trees. A helper module's hash is that of what its code does, not
+of how it is written: comments, docstrings and layout do not count, and it is the same on every Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import d2lhelpers
+
+from nbformat import NotebookNode
+
+from .data.registry import data_set
+
+__all__ = ["code_hash", "fingerprint", "imported_helpers"]
+
+_PACKAGE = Path(__file__).parent
+_NAME = __package__
+
+
+def fingerprint(notebook: NotebookNode, data_names: list[str], lock: str | os.PathLike) -> dict:
+    """Hash everything that decides a notebook's outputs, but the machine.
+
+    Args:
+        notebook: The notebook.
+        data_names: Names of the data sets that it needs, of the registry.
+        lock: The file ``requirements.lock``.
+
+    Returns:
+        SHA-256 in hexadecimal: ``code`` and ``pins`` as strings, ``helpers`` and ``data`` as dicts by name.
+    """
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    named, helpers = imported_helpers(sources)
+    shows_sources = any("getsource" in source for source in sources)
+    return {
+        "code": _sha256("\0".join(sources)),
+        "helpers": {
+            # Where a notebook prints the source of a helper, comments and layout are part of the output.
+            name: _sha256(path.read_text("utf-8")) if shows_sources and name in named else code_hash(path)
+            for name, path in sorted(helpers.items())
+        },
+        "data": {
+            name: _sha256("".join(f"{file.name} {file.sha256}\n" for file in data_set(name).files))
+            for name in sorted(data_names)
+        },
+        "pins": _sha256(_pins(lock)),
+    }
+
+
+def _pins(lock):
+    """The lock without its comments, which say how it was made."""
+    try:
+        lines = Path(lock).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line for line in map(str.strip, lines) if line and not line.startswith("#"))
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def code_hash(path: str | os.PathLike) -> str:
+    """Hash what a module's code does.
+
+    Args:
+        path: The module's source file.
+
+    Returns:
+        SHA-256 in hexadecimal; the same for the same code whatever its comments, docstrings and layout, and on every
+        Python from 3.9 on (``ast.dump`` is not).
+    """
+    return _code_hash(Path(path).read_bytes())
+
+
+@functools.lru_cache(maxsize=256)  # keyed by the content: a module that changes is read anew
+def _code_hash(source):
+    return _sha256(json.dumps(_plain(_tree(source))))
+
+
+@functools.lru_cache(maxsize=256)
+def _tree(source):
+    return ast.parse(source)
+
+
+def _plain(node):
+    """A syntax tree as nested lists, without what differs between Pythons: empty fields, and how f-strings are cut."""
+    if isinstance(node, ast.JoinedStr):
+        return ["JoinedStr", _joined(node.values)]
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if name not in ("kind", "type_comment")]
+        filled = [[name, _plain(value)] for name, value in fields if value is not None and value != []]
+        return [type(node).__name__, *filled]
+    if isinstance(node, list):
+        return [_plain(item) for item in node if not _is_bare_string(item)]
+    return None if node is None else f"{type(node).__name__} {ascii(node)}"
+
+
+def _is_bare_string(node):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _joined(values):
+    """The parts of an f-string, with neighbouring texts joined and empty ones left out."""
+    parts = []
+    for value in values:
+        if not isinstance(value, ast.Constant):
+            parts.append(_plain(value))
+        elif parts and isinstance(parts[-1], str):
+            parts[-1] += ascii(value.value)[1:-1]
+        elif value.value:
+            parts.append(ascii(value.value)[1:-1])
+    return parts
+
+
+def imported_helpers(sources: list[str]) -> tuple[set[str], dict[str, Path]]:
+    """Find the modules of this package that code imports, directly and through each other.
+
+    ``d2lhelpers`` itself counts for nothing but the module that it takes a name from: it holds a table of names.
+
+    Args:
+        sources: The sources of code cells; lines of IPython's own (``%magic``, ``!command``) may be among them.
+
+    Returns:
+        The names of the modules that the code itself names, and all modules as a dict from name to file.
+    """
+    named = set()
+    for source in sources:
+        named |= _imports(_parsed(source), "")
+    found, queue = {}, [f"{_NAME}.compat", *sorted(named)] if named else []
+    while queue:
+        name = queue.pop()
+        path = _file(name)
+        if name == _NAME or name in found or path is None:
+            continue
+        found[name] = path
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        queue += [name.rpartition(".")[0], *_imports(_tree(path.read_bytes()), package)]
+    return named - {_NAME}, found
+
+
+def _parsed(source):
+    try:
+        return ast.parse(source)
+    except SyntaxError:  # IPython's own lines take the place of statements
+        return ast.parse(re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE))
+
+
+def _imports(tree, package):
+    """Name our modules that a syntax tree imports or takes names from; ``package`` is for relative imports."""
+    names, aliases = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == _NAME:
+                    names.add(alias.name)
+                    if alias.asname is None or alias.name == _NAME:
+                        aliases.add(alias.asname or _NAME)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, package)
+            if module.split(".")[0] == _NAME:
+                names.update(_owner(module, alias.name) for alias in node.names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            names.add(_owner(_NAME, node.attr))
+    return names
+
+
+def _absolute(node, package):
+    """The full name of the module in ``from module import name``."""
+    if not node.level:
+        return node.module
+    parents = package.split(".")
+    return ".".join([*parents[: len(parents) - node.level + 1], *([node.module] if node.module else [])])
+
+
+def _owner(module, name):
+    """The module that ``from module import name`` reaches into, also where a package hands on a module's names."""
+    if _file(f"{module}.{name}"):
+        return f"{module}.{name}"
+    if module == _NAME:
+        return next((f"{module}.{owner}" for owner, names in d2lhelpers._EXPORTS.items() if name in names), module)
+    path = _file(module)
+    if path is not None and path.name == "__init__.py":
+        for node in ast.walk(_tree(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        return _owner(_absolute(node, module), alias.name)
+    return module
+
+
+def _file(name):
+    """The source file of a module of this package, or None where there is no such module."""
+    path = _PACKAGE.joinpath(*name.split(".")[1:])
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None

@@ -1,0 +1,211 @@
+"""Web pages of notebooks, and the index of them: each one file, readable without network and without JavaScript.
+
+nbconvert turns the cells into HTML; the page around them, the links between pages and the formulas (drawn as SVG, see
+``formulas``) are made here.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import jinja2
+import markupsafe
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+
+from .files import write_text
+from .formulas import formula_html
+
+__all__ = ["Banner", "IndexRow", "Link", "opening", "write_index", "write_page"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # nbconvert's advice (such as on missing image texts) is not for the reader
+
+
+class Banner(NamedTuple):
+    """A notice that cannot be overlooked. ``kind`` is ``yellow``, ``red`` or ``blue``; ``text`` is Markdown."""
+
+    kind: str
+    head: str
+    text: str
+
+
+class Link(NamedTuple):
+    """A page's title and its address."""
+
+    title: str
+    address: str
+
+
+class IndexRow(NamedTuple):
+    """One notebook on the index page. ``sentence`` is Markdown; ``solutions`` an address or None; ``kind`` a colour."""
+
+    title: str
+    address: str
+    sentence: str
+    solutions: str | None
+    seconds: str
+    result: str
+    kind: str
+
+
+def opening(notebook: NotebookNode) -> tuple[str, str]:
+    """Read title and first sentence from a notebook's opening.
+
+    Args:
+        notebook: A notebook whose first cell is Markdown and begins ``# N. Title``, then a paragraph.
+
+    Returns:
+        The title as plain text and the paragraph as Markdown; each is empty where there is none.
+    """
+    if not notebook.cells or notebook.cells[0].cell_type != "markdown":
+        return "", ""
+    title, sentence = "", ""
+    for block in re.split(r"\n\s*\n|\n(?=#)|(?<=\S)\n(?=[-*] )", notebook.cells[0].source):
+        heading = re.match(r"\s*#\s+(.+)\n?", block)
+        if heading and not title:
+            title, block = re.sub(r"[*`_]", "", heading[1]).strip(), block[heading.end() :]
+        if block.strip() and title:
+            sentence = " ".join(block.split())
+            break
+    return title, sentence
+
+
+def write_page(
+    notebook: NotebookNode,
+    source: Path,
+    target: Path,
+    pages: dict[Path, Path],
+    home: Path,
+    previous: Link | None = None,
+    next: Link | None = None,
+    banner: Banner | None = None,
+) -> None:
+    """Write a notebook as a web page.
+
+    Args:
+        notebook: The notebook with its outputs.
+        source: Its file; links and images in it are relative to that.
+        target: The page's file.
+        pages: For each notebook file (resolved) that has a page, the page's file.
+        home: The index page's file.
+        previous: The page before this one.
+        next: The page after this one.
+        banner: A notice above the content.
+    """
+    exporter = _exporter(source, target, pages)
+    body, _ = exporter.from_notebook_node(_with_image_texts(notebook))
+    page = _template("page.html.j2").render(
+        title=opening(notebook)[0] or source.stem,
+        style=_style(),
+        body=markupsafe.Markup(body),
+        previous=previous,
+        next=next,
+        home=_address(home, target),
+        banner=banner and banner._replace(text=_inline_html(banner.text)),
+    )
+    write_text(target, page)
+
+
+def write_index(target: Path, rows: list[IndexRow], about: str, notices: list[Banner], lines: list[str]) -> None:
+    """Write the index page.
+
+    Args:
+        target: The page's file.
+        rows: One entry a notebook.
+        about: One line on the run.
+        notices: What the reader must know first.
+        lines: Lines of output to show below the table.
+    """
+    rows = [row._replace(sentence=_inline_html(row.sentence)) for row in rows]
+    notices = [notice._replace(text=_inline_html(notice.text)) for notice in notices]
+    page = _template("index.html.j2").render(style=_style(), rows=rows, about=about, notices=notices, lines=lines)
+    write_text(target, page)
+
+
+def _address(target, page):
+    return Path(os.path.relpath(target, page.parent)).as_posix()
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown with formulas drawn and with links to notebooks turned into links to their pages."""
+
+    rewrite = staticmethod(lambda address: address)
+
+    def link(self, text, url, title=None):
+        return super().link(text, self.rewrite(url), title)
+
+    def inline_math(self, body):
+        return formula_html(body)
+
+    def block_math(self, body):
+        return f'<span class="display-formula" style="display:block">{formula_html(body, display=True)}</span>'
+
+    def latex_environment(self, name, body):
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+def _exporter(source, target, pages):
+    def rewrite(address):
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc or not parts.path or parts.path.startswith("/"):
+            return address
+        linked = (source.parent / unquote(parts.path)).resolve()
+        page = pages.get(linked, linked if linked.exists() else None)
+        if page is None:
+            return address
+        return _address(page, target) + (f"#{parts.fragment}" if parts.fragment else "")
+
+    class Exporter(HTMLExporter):
+        @jinja2.pass_context
+        def markdown2html(self, context, text):
+            renderer = _Renderer(
+                escape=False,
+                attachments=context.get("cell", {}).get("attachments", {}),
+                embed_images=True,
+                path=str(source.parent),
+            )
+            renderer.rewrite = rewrite
+            return MarkdownWithMath(renderer=renderer).render(text)
+
+    return Exporter(template_name="basic", log=_log)
+
+
+def _with_image_texts(notebook):
+    """Give each figure a text for those who cannot see it: the id of its cell, which says what it shows."""
+    notebook = NotebookNode({**notebook, "cells": [NotebookNode(cell) for cell in notebook.cells]})
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs):
+            text = f"Figure: {cell.get('id', 'output').replace('-', ' ')}"
+            cell["metadata"] = NotebookNode({"alt": text, **cell.metadata})
+    return notebook
+
+
+def _inline_html(markdown):
+    html = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown).strip()
+    return markupsafe.Markup(re.sub(r"^<p>|</p>$", "", html))
+
+
+@functools.cache
+def _template(name):
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template(name)
+
+
+@functools.cache
+def _style():
+    css = (_TEMPLATES / "style.css").read_text("utf-8")
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    keep_ours = "pre, .highlight { background: none; } .highlight pre, .text_cell pre { background: var(--code); }"
+    return markupsafe.Markup(f"{css}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{keep_ours}")

@@ -1,0 +1,325 @@
+"""``record``: the notebooks executed and their outputs saved, but only where they left their tolerance; and ``status``.
+
+What a notebook's outputs were made from is stamped into its metadata, so that ``status`` can say without running
+anything which notebooks are stale, and because of what.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+
+from .comparison import compare_outputs
+from .data.errors import DataCorruptError, DataNotFoundError
+from .data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
+from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
+from .files import find_notebooks, select, write_text
+from .fingerprints import fingerprint
+from .runner import data_needs, obtain_data, report_error
+from .terminal import Progress, paint, table
+
+__all__ = ["record", "report_status", "status"]
+
+# Asked of the kernel when the last cell is done.
+_MXNET = "__import__('sys').modules.get('mxnet')"
+_QUESTIONS = {
+    "device": f"str(ctx) if 'ctx' in globals() else str({_MXNET}.current_context()) if {_MXNET} else None",
+    "threads": "int(__import__('os').environ.get('OMP_NUM_THREADS', 0)) or None",
+}
+_SHOWN_REASON = 100
+
+
+class _Outcome(NamedTuple):
+    """What recording one notebook came to."""
+
+    seconds: float
+    rewritten: dict[str, str]  # cell id to the first reason
+    cells: int
+    stamp: str  # why the stamp was renewed; empty where it was not
+    saved: bool
+
+
+def record(
+    notebooks_dir: str | os.PathLike,
+    only: list[str] | None = None,
+    all: bool = False,
+    cell_timeout: float = CELL_TIMEOUT,
+) -> int:
+    """Execute the spine and the solutions, and save what changed.
+
+    An output is rewritten where ``comparison.compare_outputs`` finds it out of its cell's tolerance; everything else in
+    the file stays byte for byte, and a file in which nothing changed is not written. Each notebook is saved when it has
+    run to its end. Progress goes to standard error, a table of what was rewritten to standard output.
+
+    Args:
+        notebooks_dir: The folder that holds the spine and ``solutions/``; ``requirements.lock`` is beside it.
+        only: Beginnings of the names of the notebooks to record, such as ``05``; None records all.
+        all: Rewrite every output, and renew every stamp.
+        cell_timeout: Seconds that one cell may take.
+
+    Returns:
+        The exit status: 0, or 1 where a notebook failed, wrote to standard error, or lacks its real data, 2 where
+        ``only`` fits no notebook, 130 after Ctrl-C (143 after SIGTERM).
+    """
+    try:
+        spine, solutions = find_notebooks(notebooks_dir)
+        chosen = select([*spine, *solutions], only)
+    except (FileNotFoundError, ValueError) as error:
+        return report_error(error, 2)
+    lock = Path(notebooks_dir).resolve().parent / "requirements.lock"
+    notebooks = {path: nbformat.read(path, as_version=4) for path in chosen}
+    try:
+        _require_real_data(notebooks)
+    except (DataCorruptError, DataNotFoundError, ValueError) as error:
+        return report_error(error, 1)
+    outcomes, status, failure = {}, 0, None
+    progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
+    try:
+        for path in notebooks:
+            outcomes[path] = _record(path, lock, all, cell_timeout, progress)
+            progress.finished(path.stem, _summary(outcomes[path]))
+    except (NotebookError, ValueError) as error:
+        status, failure = 1, error
+    except KeyboardInterrupt as error:
+        status = getattr(error, "exit_status", 130)
+    finally:
+        progress.close()
+    _print_table(outcomes)
+    if failure is not None:
+        report_error(failure, status)
+    elif status:
+        print("stopped; the notebook that ran was not changed, and no kernel is left running", file=sys.stderr)
+    return status
+
+
+def _require_real_data(notebooks):
+    needs = {path.stem: data_needs(notebook) for path, notebook in notebooks.items()}
+    if is_synthetic():
+        raise ValueError(
+            f"${ENVIRONMENT} is '{SYNTHETIC}': recorded outputs come from real data only; name its folder or unset it"
+        )
+    for name in dict.fromkeys(name for names in needs.values() for name in names):
+        try:
+            obtain_data(name)
+        except DataNotFoundError as error:
+            wanted = ", ".join(stem for stem, names in needs.items() if name in names)
+            raise DataNotFoundError(f"{error}; nothing was recorded, since {wanted} needs it") from error
+
+
+def _record(path, lock, all, cell_timeout, progress):
+    """Execute one notebook and save what changed."""
+    with open(path, encoding="utf-8", newline="") as file:
+        text = file.read()
+    recorded = nbformat.reads(text, as_version=4)
+    executed = copy.deepcopy(recorded)
+    cells, began = len(code_cells(executed)), time.monotonic()
+
+    def on_cell(number, cell_id):
+        progress.advance(min(1, number - 1))
+        progress.cell(path.stem, number, cells, cell_id)
+
+    progress.starting(path.stem)
+    execution = execute(
+        executed, path, cell_timeout=cell_timeout, questions=_QUESTIONS, on_cell=on_cell, on_tick=progress.tick
+    )
+    progress.advance(min(1, cells))
+    seconds = time.monotonic() - began
+    _refuse_unrecordable(path, executed, execution)
+
+    saved = json.loads(text)
+    rewritten = _merge(path, saved, recorded, executed, all)
+    hashes = fingerprint(executed, data_needs(executed), lock)
+    why = "asked for" if all else "outputs rewritten" if rewritten else "; ".join(_changes(_stamp_of(recorded), hashes))
+    if why:
+        _put_stamp(saved, {**_circumstances(executed, execution), "sha256": hashes})
+    new_text = json.dumps(saved, indent=1, ensure_ascii=False) + "\n"
+    # Where nothing is to say, a file that another program laid out otherwise is left as it is.
+    changed = saved != json.loads(text)
+    if changed:
+        with open(path, encoding="utf-8", newline="") as file:
+            if file.read() != text:
+                raise ValueError(f"{path} was changed by someone else while it ran; it was not saved: record it again")
+        write_text(path, new_text)
+    return _Outcome(seconds, rewritten, cells, why, changed)
+
+
+def _refuse_unrecordable(path, executed, execution):
+    """Raise for what nbval could never find again: standard error, and text that C code wrote past Python."""
+    for number, cell in enumerate(code_cells(executed), 1):
+        written = [(d.stream, d.text) for d in execution.direct_outputs if d.cell_number == number]
+        written += [("stderr", o.text) for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
+        for stream, text in written:
+            what = "wrote to standard error" if stream == "stderr" else "wrote past Python to file descriptor 1"
+            advice = "a recorded notebook must not: mend the cell, nothing was saved"
+            raise NotebookError(path.name, number, cell.id, "NotRecordable", f"it {what}; {advice}", text.splitlines())
+
+
+def _merge(path, saved, recorded, executed, all):
+    """Put the new outputs that must be saved into ``saved``, the file's JSON. Returns the reasons by cell id."""
+    on_disk = json.loads(nbformat.writes(executed))  # multi-line texts as lists of lines
+    rewritten = {}
+    for old, new, target, source in zip(recorded.cells, executed.cells, saved["cells"], on_disk["cells"]):
+        if new.cell_type != "code":
+            continue
+        reasons = _differences(path, new.source, old.outputs, new.outputs)
+        if (reasons or all) and target["outputs"] != source["outputs"]:
+            rewritten[new.id] = reasons[0] if reasons else "within its tolerance"
+            target["outputs"] = source["outputs"]
+        target["execution_count"] = new.execution_count
+        for output in target["outputs"]:
+            if "execution_count" in output:
+                output["execution_count"] = new.execution_count
+        target["metadata"].pop("execution", None)  # timings that JupyterLab left
+    return rewritten
+
+
+def _differences(path, source, recorded, new):
+    try:
+        reasons = list(compare_outputs(source, recorded, new))
+    except ValueError as error:  # a malformed marker
+        raise ValueError(f"{path.name}: {error}") from error
+    if not reasons and bool(recorded) != bool(new):
+        return ["there is an output now" if new else "there is no output any more"]
+    return reasons
+
+
+def _stamp_of(notebook):
+    return notebook.metadata.get("d2lhelpers", {}).get("stamp", {})
+
+
+def _put_stamp(saved, stamp):
+    ours = saved["metadata"].setdefault("d2lhelpers", {})
+    ours["stamp"] = json.loads(json.dumps(stamp, sort_keys=True))  # the order in which nbformat saves
+    saved["metadata"] = dict(sorted(saved["metadata"].items()))
+    saved["metadata"]["d2lhelpers"] = dict(sorted(ours.items()))
+
+
+def _circumstances(notebook, execution):
+    """Where the outputs were made, for a reader who wonders about a difference; never compared."""
+    answers = {name: ast.literal_eval(text) if text else None for name, text in execution.answers.items()}
+    return {
+        "d2l": _version("d2l"),
+        "device": answers["device"],
+        "matplotlib": _version("matplotlib"),
+        "mxnet": _version("mxnet", "mxnet-cu117", "mxnet-cu112"),
+        "numpy": _version("numpy"),
+        "python": platform.python_version(),
+        "seed": _seed(notebook),
+        "threads": answers["threads"],
+    }
+
+
+def _version(*names):
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _seed(notebook):
+    """The number that the notebook first hands to ``seed_everything``, or None."""
+    for cell in code_cells(notebook):
+        try:
+            calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call) and node.args]
+        except SyntaxError:  # a cell with IPython's own lines
+            continue
+        for call in calls:
+            name = getattr(call.func, "id", getattr(call.func, "attr", None))
+            if name == "seed_everything" and isinstance(call.args[0], ast.Constant):
+                return call.args[0].value
+    return None
+
+
+def _changes(stamp, hashes):
+    """Say what differs between a stamp and what would be stamped now."""
+    old = stamp.get("sha256", {})
+    if not old:
+        return ["never recorded"]
+    reasons = []
+    if old.get("code") != hashes["code"]:
+        reasons.append("its code cells changed")
+    for kind, what in (("helpers", "helper"), ("data", "data set")):
+        before, now = old.get(kind, {}), hashes[kind]
+        reasons += [f"{what} {name} changed" for name in now if name in before and before[name] != now[name]]
+        reasons += [f"{what} {name} is new to it" for name in now if name not in before]
+        reasons += [f"{what} {name} is no longer used" for name in before if name not in now]
+    if old.get("pins") != hashes["pins"]:
+        reasons.append("the pins (requirements.lock) changed")
+    return reasons
+
+
+def status(notebooks_dir: str | os.PathLike) -> list[tuple[Path, list[str]]]:
+    """Find the notebooks whose recorded outputs were made from something else than what is there now. Runs nothing.
+
+    Args:
+        notebooks_dir: The folder that holds the spine and ``solutions/``; ``requirements.lock`` is beside it.
+
+    Returns:
+        The stale notebooks in order, each with its reasons, such as ``helper d2lhelpers.metrics changed``.
+
+    Raises:
+        FileNotFoundError: There is no notebook.
+        ValueError: A notebook needs a data set that the registry does not know.
+    """
+    lock = Path(notebooks_dir).resolve().parent / "requirements.lock"
+    spine, solutions = find_notebooks(notebooks_dir)
+    stale = []
+    for path in [*spine, *solutions]:
+        notebook = nbformat.read(path, as_version=4)
+        reasons = _changes(_stamp_of(notebook), fingerprint(notebook, data_needs(notebook), lock))
+        if reasons:
+            stale.append((path, reasons))
+    return stale
+
+
+def report_status(notebooks_dir: str | os.PathLike) -> int:
+    """Print which notebooks are stale, and why.
+
+    Args:
+        notebooks_dir: As for ``status``.
+
+    Returns:
+        The exit status: 0 where none is stale, 1 where one is, 2 where there is no notebook.
+    """
+    try:
+        stale = status(notebooks_dir)
+    except (FileNotFoundError, ValueError) as error:
+        return report_error(error, 2)
+    for path, reasons in stale:
+        print(f"{paint('stale', 'yellow')}  {path.stem}: {'; '.join(reasons)}")
+    print("run `make record` and look at what it changes" if stale else "every notebook is up to date")
+    return int(bool(stale))
+
+
+def _summary(outcome):
+    if not outcome.saved:
+        return "unchanged"
+    if outcome.rewritten:
+        return f"{len(outcome.rewritten)} of {outcome.cells} cells rewritten"
+    return f"stamp renewed: {outcome.stamp}" if outcome.stamp else "execution counts put right"
+
+
+def _print_table(outcomes):
+    rows = [
+        (path.stem, f"{outcome.seconds:.1f}", paint(_summary(outcome), "yellow" if outcome.saved else "green"))
+        for path, outcome in outcomes.items()
+    ]
+    print(*table(("notebook", "seconds", "result"), rows, numeric=("seconds",)), sep="\n")
+    for path, outcome in outcomes.items():
+        for cell_id, reason in outcome.rewritten.items():
+            line = " ".join(reason.split())
+            shown = line if len(line) <= _SHOWN_REASON else f"{line[: _SHOWN_REASON - 1]}…"
+            print(f"  {path.stem}, {cell_id}: {shown}")
+    sys.stdout.flush()
