@@ -1,0 +1,367 @@
+"""Cross-correlation from scratch on MXNet arrays: by loops, to be read, and by one matrix product, to be used.
+
+The functions on arrays take ``mx.nd`` or ``mx.np`` arrays, return the same kind, and can be recorded by ``autograd``.
+Layouts are Gluon's: images N, C, H, W; kernels (output channels, input channels / groups, kernel height, kernel width).
+Padding counts each side. What deep learning calls a convolution is a cross-correlation: the kernel is not turned (see
+`flip_kernel`).
+"""
+
+from __future__ import annotations
+
+import operator
+
+import mxnet as mx
+import numpy as np
+from mxnet import nd
+from mxnet.gluon import nn
+
+__all__ = [
+    "CrossCorrelation2D",
+    "conv2d",
+    "corr2d",
+    "corr2d_multi_in",
+    "corr2d_multi_in_out",
+    "flip_kernel",
+    "output_size",
+    "receptive_field",
+]
+
+
+def corr2d(X, K):
+    """Cross-correlate one image with one kernel, window by window.
+
+    Y[i, j] is the sum of K times the part of X that lies under K when its top left corner is at (i, j).
+    Written to be read: two Python loops. `conv2d` gives the same numbers thousands of times faster.
+
+    Args:
+        X: image, shape (H, W).
+        K: kernel, shape (h, w), of the same dtype, not larger than X.
+
+    Returns:
+        Array of shape (H - h + 1, W - w + 1), dtype and device of X.
+
+    Raises:
+        ValueError: a rank is not 2, the kernel is larger than the image, or the two are not of one kind and dtype.
+
+    Source: Zhang et al., Dive into Deep Learning, section 7.2.1 (https://d2l.ai/chapter_convolutional-neural-networks/).
+    """
+    _check_arrays(X=(X, 2, "(H, W)"), K=(K, 2, "(h, w)"))
+    x, k = _to_nd(X), _to_nd(K)
+    (h, w), (out_h, out_w) = k.shape, map(output_size, x.shape, k.shape)
+    # The sums are collected and joined, not written into an array: autograd cannot record an assignment.
+    sums = [(x[i : i + h, j : j + w] * k).sum() for i in range(out_h) for j in range(out_w)]
+    return _like(nd.concat(*sums, dim=0).reshape((out_h, out_w)), X)
+
+
+def corr2d_multi_in(X, K):
+    """Cross-correlate an image of several channels with a kernel of as many: one `corr2d` a channel, then added.
+
+    Args:
+        X: image, shape (C, H, W).
+        K: kernel, shape (C, h, w).
+
+    Returns:
+        Array of shape (H - h + 1, W - w + 1).
+
+    Raises:
+        ValueError: a rank is not 3, the numbers of channels differ, or what `corr2d` refuses.
+
+    Source: Dive into Deep Learning, section 7.4.1.
+    """
+    _check_arrays(X=(X, 3, "(C, H, W)"), K=(K, 3, "(C, h, w)"))
+    _check_channels(X.shape[0], K.shape[0])
+    Y = corr2d(X[0], K[0])
+    for c in range(1, X.shape[0]):
+        Y = Y + corr2d(X[c], K[c])
+    return Y
+
+
+def corr2d_multi_in_out(X, K):
+    """Cross-correlate an image with several kernels: one output channel a kernel.
+
+    Args:
+        X: image, shape (C, H, W).
+        K: kernels, shape (O, C, h, w).
+
+    Returns:
+        Array of shape (O, H - h + 1, W - w + 1).
+
+    Raises:
+        ValueError: X is not of rank 3 or K not of rank 4, the numbers of channels differ, or what `corr2d` refuses.
+
+    Source: Dive into Deep Learning, section 7.4.2.
+    """
+    _check_arrays(X=(X, 3, "(C, H, W)"), K=(K, 4, "(O, C, h, w)"))
+    return _like(nd.stack(*(_to_nd(corr2d_multi_in(X, K[o])) for o in range(K.shape[0])), axis=0), X)
+
+
+def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlate a minibatch with a set of kernels, by one matrix product: what ``nd.Convolution`` computes.
+
+    The pixels that one kernel weight meets, one in each window, are a strided slice of the images. All these slices,
+    stacked, are a matrix with one row a weight and one column a window; the kernels, flattened, multiply it. The matrix
+    takes h * w times the memory of the images.
+
+    Args:
+        X: images, shape (N, C, H, W), a floating dtype.
+        K: kernels, shape (O, C / groups, h, w), the same dtype.
+        bias: None, or one number an output channel, shape (O,).
+        stride: rows and columns from one window to the next: an integer or a pair, at least 1.
+        padding: rows and columns of zeros added on each side: an integer or a pair, at least 0.
+        dilation: rows and columns from one kernel weight to the next: an integer or a pair, at least 1.
+        groups: the channels are cut into this many groups, convolved apart; divides C and O.
+
+    Returns:
+        Array of shape (N, O, out_h, out_w), with the sizes that `output_size` gives.
+
+    Raises:
+        ValueError: a wrong rank, dtype, number of channels, stride, padding, dilation or number of groups, or a kernel
+            that is larger than the padded image.
+
+    Source: Chellapilla et al., High Performance Convolutional Neural Networks for Document Processing, 2006
+    (https://inria.hal.science/inria-00112631): convolution unrolled to a matrix product.
+    """
+    stride, padding, dilation, groups, out = _convolution_arguments(X, K, bias, stride, padding, dilation, groups)
+    x, k = _to_nd(X), _to_nd(K)
+    batch, (num_out, *_) = x.shape[0], k.shape
+    weights_each = k.size // num_out
+    if any(padding):
+        p, q = padding
+        x = nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, p, p, q, q))
+    x = x.swapaxes(0, 1)  # channels first: a group is then one block of the matrix
+    patches = nd.stack(*_slices(x, k.shape[2:], out, stride, dilation), axis=1)
+    patches = patches.reshape((groups, weights_each, batch * out[0] * out[1]))
+    y = nd.batch_dot(k.reshape((groups, num_out // groups, weights_each)), patches)
+    y = y.reshape((num_out, batch, *out)).swapaxes(0, 1)
+    if bias is not None:
+        y = nd.broadcast_add(y, _to_nd(bias).reshape((1, num_out, 1, 1)))
+    return _like(y, X)
+
+
+def flip_kernel(K):
+    """Turn a kernel by 180 degrees: cross-correlation with the turned kernel is convolution with the kernel.
+
+    Args:
+        K: array whose last two axes are the kernel's height and width, rank 2 or more.
+
+    Returns:
+        Array of the same shape, rows and columns in reversed order.
+
+    Raises:
+        ValueError: the rank is below 2, or K is no MXNet array.
+    """
+    if not isinstance(K, nd.NDArray) or K.ndim < 2:
+        raise ValueError(f"A kernel is an MXNet array of rank 2 or more, not {_described(K)}: reshape it to (h, w).")
+    k = _to_nd(K)
+    return _like(nd.flip(k, axis=(k.ndim - 2, k.ndim - 1)), K)
+
+
+def output_size(n, k, stride=1, padding=0, dilation=1, convention="valid"):
+    """Size of a convolution's or a pooling's output along one axis.
+
+    (n + 2 padding - dilation (k - 1) - 1) / stride + 1, the division rounded down ("valid": convolution, and pooling
+    unless told otherwise) or up ("full": pooling with ``pooling_convention="full"``, in Gluon ``ceil_mode=True``).
+
+    Args:
+        n: input size, at least 1.
+        k: kernel size, at least 1.
+        stride: step of the window, at least 1.
+        padding: zeros on each side, at least 0.
+        dilation: distance of neighbouring kernel weights, at least 1.
+        convention: "valid" or "full".
+
+    Returns:
+        The size, an int of at least 1.
+
+    Raises:
+        ValueError: an argument below its least value, a kernel larger than the padded input, an unknown convention.
+
+    Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv 1603.07285, relationship 15.
+    """
+    n, k = _integer(n, "n", 1), _integer(k, "k", 1)
+    stride, padding = _integer(stride, "stride", 1), _integer(padding, "padding", 0)
+    dilation = _integer(dilation, "dilation", 1)
+    if convention not in ("valid", "full"):
+        raise ValueError(f'The convention is "valid" (round down) or "full" (round up), not {convention!r}.')
+    span = dilation * (k - 1) + 1
+    room = n + 2 * padding - span
+    if room < 0:
+        raise ValueError(
+            f"A kernel that spans {span} does not fit into an input of {n} with padding {padding} on each side: "
+            f"pad {padding - room // 2} or more, or take a smaller kernel."
+        )
+    return (room if convention == "valid" else room + stride - 1) // stride + 1
+
+
+def receptive_field(layers):
+    """How many input pixels one output pixel of a stack of layers spans along one axis, first to last one it sees.
+
+    Each layer widens the field by dilation (kernel - 1), counted in its own input's pixels, and one of those is as many
+    pixels of the image as the strides before it multiply to.
+
+    Args:
+        layers: convolutions and poolings, input side first, each as (kernel, stride) or (kernel, stride, dilation).
+
+    Returns:
+        The size of the field, an int; 1 for no layers.
+
+    Raises:
+        ValueError: a layer is not two or three integers of at least 1.
+
+    Source: Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill, 2019
+    (https://distill.pub/2019/computing-receptive-fields/), equation 2.
+    """
+    field, step = 1, 1
+    for layer in layers:
+        if not isinstance(layer, (tuple, list)) or len(layer) not in (2, 3):
+            raise ValueError(f"A layer is (kernel, stride) or (kernel, stride, dilation), not {layer!r}.")
+        kernel, stride = _integer(layer[0], "kernel", 1), _integer(layer[1], "stride", 1)
+        dilation = _integer(layer[2], "dilation", 1) if len(layer) == 3 else 1
+        field += dilation * (kernel - 1) * step
+        step *= stride
+    return field
+
+
+class CrossCorrelation2D(nn.Block):
+    """A layer that cross-correlates one image with one kernel and adds one bias; both are learned.
+
+    Initialise it as any Gluon block, record its call under ``autograd``, give its parameters to a ``gluon.Trainer``.
+
+    Args:
+        kernel_size: height and width of the kernel: an integer or a pair, at least 1.
+        use_bias: whether there is a bias.
+        weight_initializer: initializer of the weight; None takes the one that ``initialize`` is called with.
+
+    Attributes:
+        weight: parameter of shape kernel_size.
+        bias: parameter of shape (1,), zero at the start; None without bias.
+
+    Raises:
+        ValueError: a kernel size below 1.
+
+    Source: Dive into Deep Learning, section 7.2.2.
+    """
+
+    def __init__(self, kernel_size, use_bias=True, weight_initializer=None, **kwargs):
+        """Make the parameters; see the class for the arguments."""
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.weight = self.params.get("weight", shape=_pair(kernel_size, "kernel_size", 1), init=weight_initializer)
+            self.bias = self.params.get("bias", shape=(1,), init="zeros") if use_bias else None
+
+    def __repr__(self):
+        """Name the block by its arguments, as Gluon's layers do."""
+        return f"CrossCorrelation2D(kernel_size={self.weight.shape}, use_bias={self.bias is not None})"
+
+    def forward(self, X):
+        """Cross-correlate one image.
+
+        Args:
+            X: image, shape (H, W), float32.
+
+        Returns:
+            Array of shape (H - h + 1, W - w + 1).
+
+        Raises:
+            ValueError: X is not of rank 2, or smaller than the kernel.
+        """
+        _check_arrays(X=(X, 2, "(H, W)"))
+        x, K = _to_nd(X), _to_nd(self.weight.data(X.ctx))
+        bias = None if self.bias is None else _to_nd(self.bias.data(X.ctx))
+        y = conv2d(x.reshape((1, 1, *x.shape)), K.reshape((1, 1, *K.shape)), bias)
+        return _like(y.reshape(y.shape[2:]), X)
+
+
+def _slices(x, kernel, out, stride, dilation):
+    """For each kernel weight, row by row, the pixels that it meets: h * w arrays of shape (C, N, out_h, out_w)."""
+    for i in range(0, kernel[0] * dilation[0], dilation[0]):
+        for j in range(0, kernel[1] * dilation[1], dilation[1]):
+            yield nd.slice(
+                x,
+                begin=(None, None, i, j),
+                end=(None, None, i + (out[0] - 1) * stride[0] + 1, j + (out[1] - 1) * stride[1] + 1),
+                step=(None, None, *stride),
+            )
+
+
+def _to_nd(array):
+    """The same data as an ``mx.nd`` array, still on autograd's tape."""
+    return array.as_nd_ndarray() if isinstance(array, mx.np.ndarray) else array
+
+
+def _like(array, model):
+    return array.as_np_ndarray() if isinstance(model, mx.np.ndarray) else array
+
+
+def _described(value):
+    return f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+
+
+def _integer(value, name, least):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or isinstance(value, bool):
+        raise ValueError(f"{name} is an integer of {least} or more, not {value!r}.")
+    return number
+
+
+def _pair(value, name, least):
+    if not isinstance(value, (tuple, list)):
+        value = (value, value)
+    if len(value) != 2:
+        raise ValueError(f"{name} is one integer or two (rows, columns), not {value!r}.")
+    return tuple(_integer(item, name, least) for item in value)
+
+
+def _check_arrays(**named):
+    """Each of name=(array, rank, shape in words) is an MXNet array of that rank; all are of one kind and one dtype."""
+    for name, (array, rank, shape) in named.items():
+        if not isinstance(array, nd.NDArray):
+            what = type(array).__name__
+            raise ValueError(
+                f"{name} is an mx.nd or mx.np array of shape {shape}, not a {what}: make it one by nd.array."
+            )
+        if array.ndim != rank or not array.size:
+            raise ValueError(f"{name} has shape {shape}, each size at least 1, not {array.shape}: reshape it.")
+    (x_name, (x, *_)), *others = named.items()
+    for name, (array, *_) in others:
+        if isinstance(array, mx.np.ndarray) != isinstance(x, mx.np.ndarray):
+            raise ValueError(
+                f"{x_name} and {name} are both mx.nd or both mx.np arrays: convert one by as_nd_ndarray()."
+            )
+        if array.dtype != x.dtype:
+            dtypes = f"{_dtype(x)} and {_dtype(array)}"
+            raise ValueError(f"{x_name} and {name} have one dtype, not {dtypes}: convert one by astype.")
+
+
+def _check_channels(channels, kernel_channels, groups=1):
+    if channels != kernel_channels * groups:
+        each = f" in each of {groups} groups" if groups > 1 else ""
+        raise ValueError(
+            f"The image has {channels} channels, and the kernel is for {kernel_channels}{each}: give both as many."
+        )
+
+
+def _convolution_arguments(X, K, bias, stride, padding, dilation, groups):
+    """The arguments of `conv2d` checked: stride, padding, dilation as pairs, groups, and the output's two sizes."""
+    _check_arrays(X=(X, 4, "(N, C, H, W)"), K=(K, 4, "(O, C / groups, h, w)"))
+    if _dtype(X) not in ("float32", "float64"):
+        raise ValueError(f"X is float32 or float64, not {_dtype(X)}: convert it by astype.")
+    stride, padding = _pair(stride, "stride", 1), _pair(padding, "padding", 0)
+    dilation, groups = _pair(dilation, "dilation", 1), _integer(groups, "groups", 1)
+    _check_channels(X.shape[1], K.shape[1], groups)
+    num_out = K.shape[0]
+    if num_out % groups:
+        raise ValueError(f"{num_out} kernels do not fall into {groups} equal groups: take a multiple of {groups}.")
+    if bias is not None:
+        _check_arrays(X=(X, 4, "(N, C, H, W)"), bias=(bias, 1, "(O,)"))
+        if bias.shape != (num_out,):
+            raise ValueError(f"The bias has one number for each of the {num_out} kernels, not shape {bias.shape}.")
+    out = [output_size(*sizes) for sizes in zip(X.shape[2:], K.shape[2:], stride, padding, dilation)]
+    return stride, padding, dilation, groups, out
+
+
+def _dtype(array):
+    return np.dtype(array.dtype).name
