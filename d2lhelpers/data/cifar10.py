@@ -88,14 +88,12 @@ def cifar10_arrays(
     has_sample = find("cifar-10-sample", root) is not None
     if sample is None:
         sample = has_sample and cifar10_source(root) == "sample"
-    if not sample:
-        entry, folder = data_set("cifar10"), ensure("cifar10", root)
-        batches = [(str(folder / file.name), read_verified(entry, folder, file)) for file in entry.files]
-    elif has_sample or not _can_have_full(root):
-        entry, folder = data_set("cifar-10-sample"), ensure("cifar-10-sample", root)
-        batches = [(str(folder / file.name), read_verified(entry, folder, file)) for file in entry.files]
+    name = "cifar-10-sample" if sample else "cifar10"
+    entry, folder = data_set(name), ensure(name, root)
+    if sample and not has_sample:
+        batches = _cut_sample(folder)
     else:
-        batches = _cut_sample(ensure("cifar10", root))
+        batches = [(str(folder / file.name), read_verified(entry, folder, file)) for file in entry.files]
     images, labels = zip(*(parse_cifar10(data, source) for source, data in batches))
     X_train = np.concatenate([part / np.float32(255) for part in images[:-1]])
     return X_train, np.concatenate(labels[:-1]), images[-1] / np.float32(255), labels[-1]
@@ -129,11 +127,6 @@ def parse_cifar10(data: bytes, source: str = "the data") -> tuple[np.ndarray, np
             "CIFAR-100 or the Python version"
         )
     return records[:, 1:].reshape(-1, 3, 32, 32), labels
-
-
-def _can_have_full(root):
-    """Tell whether the full set is there, or may be downloaded because nobody named another place."""
-    return find("cifar10", root) is not None or data_root(root).origin == "default"
 
 
 def _cut_sample(folder):

@@ -60,7 +60,8 @@ def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
         root: A data root as in ``data_root``.
 
     Returns:
-        The folder that holds all of its files; whether they are right is checked when they are read.
+        The folder that holds all of its files, or those of the set that it is cut from. Whether they are right is
+        checked when they are read.
 
     Raises:
         DataNotFoundError: The set is not there, and either a root was named or no mirror delivered it.
@@ -69,7 +70,10 @@ def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
     folder, entry, chosen = find(name, root), data_set(name), data_root(root)
     if folder is not None:
         return folder
-    if chosen.origin == "default" and entry.mirrors:
+    may_download = chosen.origin == "default"
+    if entry.cut_from and (may_download or find(entry.cut_from, root) is not None):
+        return ensure(entry.cut_from, root)
+    if may_download:
         return fetch(name, root)
     raise DataNotFoundError(not_found_sentence(entry, chosen))
 
@@ -221,9 +225,9 @@ class _Mirrors:
             except _MirrorFailure as failure:
                 failures.append(f"\n  {url}: {failure}")
         raise DataNotFoundError(
-            f"{file.name} of {self._entry.title} could not be downloaded:{''.join(failures)}\nDownload it elsewhere "
-            "and put it into "
-            f"{self._folder}, or name a folder that has the set in ${ENVIRONMENT}, then start again."
+            f"{file.name} of {self._entry.title} could not be downloaded:{''.join(failures)}\n"
+            f"Download it elsewhere and put it into {self._folder}, or name a folder that has the set in "
+            f"${ENVIRONMENT}, then start again."
         )
 
     def _fill_from(self, url, part, file):
@@ -260,6 +264,7 @@ class _Mirrors:
             with self._bar(file, begun) as bar:
                 while piece := _read(response):
                     part.write(piece)
+                    part.flush()  # a process that is killed leaves what it has
                     got += len(piece)
                     bar.update(len(piece))
                     if begun + got > file.size:

@@ -57,7 +57,7 @@ class ArrayIterator:
             )
         self._X = np.ascontiguousarray(X, dtype=np.float32)
         self.y = np.ascontiguousarray(y, dtype=np.int32 if y.dtype.kind in "iub" else np.float32)
-        self.batch_size = _positive(batch_size, "batch_size")
+        self.batch_size = _integer(batch_size, "batch_size", 1, 256)
         self._shuffle = bool(shuffle)
         self._size = None if resize is None else _height_and_width(resize)
         if self._size is not None and X.ndim != 4:
@@ -175,7 +175,7 @@ def load_data_cifar10(
         DataCorruptError: A file is there but is not the published one.
         ValueError: batch_size is not possible.
     """
-    _positive(batch_size, "batch_size")
+    _integer(batch_size, "batch_size", 1, 256)
     X_train, y_train, X_test, y_test = cifar10_arrays(root, sample=sample)
     if normalize:
         for X in (X_train, X_test):
@@ -186,7 +186,7 @@ def load_data_cifar10(
 
 def _iterators(arrays, batch_size, resize, root):
     # Wrong numbers are found before seconds are spent on reading.
-    _positive(batch_size, "batch_size")
+    _integer(batch_size, "batch_size", 1, 256)
     if resize is not None:
         _height_and_width(resize)
     X_train, y_train, X_test, y_test = arrays(root)
@@ -200,13 +200,13 @@ def _to_numpy(array):
     return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
 
 
-def _positive(value, name):
+def _integer(value, name, least, example):
     try:
         number = operator.index(value)
     except TypeError:
-        number = 0
-    if isinstance(value, bool) or number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}; choose for example 256")
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}; choose for example {example}")
     return number
 
 
@@ -214,4 +214,4 @@ def _height_and_width(resize):
     pair = tuple(resize) if isinstance(resize, (tuple, list)) else (resize, resize)
     if len(pair) != 2:
         raise ValueError(f"resize must be a side length or (height, width), got {resize!r}; choose for example 32")
-    return tuple(_positive(value, "resize") for value in pair)
+    return tuple(_integer(value, "resize", 2, 32) for value in pair)  # MXNet makes one pixel of a corner, not of all

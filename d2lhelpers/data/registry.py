@@ -36,7 +36,7 @@ class DataSet:
         archive: The published archive, for a set that is published as one.
         archive_folder: The folder inside the archive that holds ``files``.
         archive_extras: What else the archive holds in that folder; never unpacked.
-        advice: How the set is had where no mirror serves it.
+        cut_from: The set that this one is the beginning of, for a set that no mirror serves.
     """
 
     name: str
@@ -47,10 +47,10 @@ class DataSet:
     archive: DataFile | None = None
     archive_folder: str = ""
     archive_extras: tuple[str, ...] = ()
-    advice: str = ""
+    cut_from: str = ""
 
 
-# What MXNet's own mirror serves as Fashion-MNIST: the first publication, of 2017-08-26, whose duplicate images the authors
+# What MXNet's own mirror serves as Fashion-MNIST: the first publication, of 2017-08-26, whose duplicates the authors
 # removed on 2017-08-31. The SHA-1s are those that MXNet's gluon.data.vision.FashionMNIST expects.
 OLDER_FASHION_MNIST_SHA1 = {
     "0cf37b0d40ed5169c6b3aba31069a9770ac9043d": "train-images-idx3-ubyte.gz",
@@ -136,11 +136,7 @@ _CIFAR10_SAMPLE = DataSet(
         DataFile("data_batch_1.bin", 12292000, "0993cf8b8e43bc207603aef9787006995746513f5e3fa5a52e06d1b069926330"),
         DataFile("test_batch.bin", 3073000, "8314c96d7cd65618193bab23acdd5d4c4af15bf6dd00a1781d55beedf3be1ef5"),
     ),
-    advice=(
-        "no mirror serves the sample: it is the first 4,000 records of the full set's data_batch_1.bin and the first "
-        "1,000 of its "
-        "test_batch.bin, and is cut from the full set (fetch cifar10) in memory where the root holds that"
-    ),
+    cut_from="cifar10",  # the first 4,000 records of data_batch_1.bin and the first 1,000 of test_batch.bin
 )
 
 DATA_SETS = {entry.name: entry for entry in (_FASHION_MNIST, _MNIST, _CIFAR10, _CIFAR10_SAMPLE)}

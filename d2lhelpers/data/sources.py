@@ -258,7 +258,11 @@ def not_found_sentence(entry: DataSet, root: Root) -> str:
 def _how_to_get(entry: DataSet, folder: Path) -> str:
     """Say how the data set gets into ``folder``, as a clause."""
     if not entry.mirrors:
-        return f"put it into {folder} ({entry.advice})"
+        return (
+            f"no mirror serves it, but it is cut from {data_set(entry.cut_from).title} where that is there: run "
+            "`python -m "
+            f"d2lhelpers data fetch {entry.cut_from}`"
+        )
     wanted = entry.archive or entry.files[0]
     more = "" if entry.archive or len(entry.files) == 1 else f" and the {len(entry.files) - 1} files beside it"
     unpacked = ", unpacked," if entry.archive else ""
@@ -286,8 +290,8 @@ def status(root: str | os.PathLike | None = None) -> list[Status]:
             entries.append(Status(entry.name, None, "drawn", f"unset ${ENVIRONMENT} for the real images"))
             continue
         wanted = entry.name
-        if wanted == "cifar-10-sample" and find(wanted, root) is None and find("cifar10", root) is not None:
-            wanted, folder = "cifar10", find("cifar10", root)  # from which the sample is cut
+        if entry.cut_from and find(wanted, root) is None and find(entry.cut_from, root) is not None:
+            wanted, folder = entry.cut_from, find(entry.cut_from, root)
         try:
             verify(wanted, root)
         except DataNotFoundError as error:
