@@ -160,8 +160,8 @@ def test_resize_is_bilinear_interpolation(resize):
 
 
 def test_resize_by_hand():
-    iterator = ArrayIterator(np.array([[[[0, 1, 2, 3]]]]), [0], 1, resize=(1, 8))
-    assert iterator.X.ravel().tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    iterator = ArrayIterator(np.array([[[[0, 1, 2, 3]] * 2]]), [0], 1, resize=(2, 8))
+    assert iterator.X[0, 0].tolist() == [[0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]] * 2
 
 
 @pytest.mark.parametrize("resize", [0, 1, (8,), (8, 8, 8), 2.5, (8, -1), "8"])
