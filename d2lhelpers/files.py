@@ -36,7 +36,7 @@ def select(notebooks: list[Path], only: list[str] | None) -> list[Path]:
 
     Args:
         notebooks: What there is.
-        only: Beginnings of file names, such as ``05`` or ``05_lenet_fashion_mnist.ipynb``; None chooses all.
+        only: Beginnings of file names, such as ``05`` or ``05_lenet_fashion_mnist.ipynb``; None or empty chooses all.
 
     Returns:
         The chosen notebooks, in the order they had.
@@ -44,7 +44,7 @@ def select(notebooks: list[Path], only: list[str] | None) -> list[Path]:
     Raises:
         ValueError: A name fits none of them.
     """
-    if only is None:
+    if not only:
         return list(notebooks)
     names = [Path(name).name for name in only]
     for name in names:

@@ -28,7 +28,7 @@ from .fingerprints import fingerprint
 from .runner import data_needs, obtain_data, report_error
 from .terminal import Progress, paint, table
 
-__all__ = ["record", "report_status", "status"]
+__all__ = ["print_status", "record", "status"]
 
 # Asked of the kernel when the last cell is done.
 _MXNET = "__import__('sys').modules.get('mxnet')"
@@ -52,7 +52,7 @@ class _Outcome(NamedTuple):
 def record(
     notebooks_dir: str | os.PathLike,
     only: list[str] | None = None,
-    all: bool = False,
+    rewrite_all: bool = False,
     cell_timeout: float = CELL_TIMEOUT,
 ) -> int:
     """Execute the spine and the solutions, and save what changed.
@@ -63,8 +63,8 @@ def record(
 
     Args:
         notebooks_dir: The folder that holds the spine and ``solutions/``; ``requirements.lock`` is beside it.
-        only: Beginnings of the names of the notebooks to record, such as ``05``; None records all.
-        all: Rewrite every output, and renew every stamp.
+        only: Beginnings of the names of the notebooks to record, such as ``05``; None or empty records all.
+        rewrite_all: Rewrite every output, and renew every stamp.
         cell_timeout: Seconds that one cell may take.
 
     Returns:
@@ -86,7 +86,7 @@ def record(
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
     try:
         for path in notebooks:
-            outcomes[path] = _record(path, lock, all, cell_timeout, progress)
+            outcomes[path] = _record(path, lock, rewrite_all, cell_timeout, progress)
             progress.finished(path.stem, _summary(outcomes[path]))
     except (NotebookError, ValueError) as error:
         status, failure = 1, error
@@ -116,7 +116,7 @@ def _require_real_data(notebooks):
             raise DataNotFoundError(f"{error}; nothing was recorded, since {wanted} needs it") from error
 
 
-def _record(path, lock, all, cell_timeout, progress):
+def _record(path, lock, rewrite_all, cell_timeout, progress):
     """Execute one notebook and save what changed."""
     with open(path, encoding="utf-8", newline="") as file:
         text = file.read()
@@ -137,19 +137,19 @@ def _record(path, lock, all, cell_timeout, progress):
     _refuse_unrecordable(path, executed, execution)
 
     saved = json.loads(text)
-    rewritten = _merge(path, saved, recorded, executed, all)
+    rewritten = _merge(path, saved, recorded, executed, rewrite_all)
     hashes = fingerprint(executed, data_needs(executed), lock)
-    why = "asked for" if all else "outputs rewritten" if rewritten else "; ".join(_changes(_stamp_of(recorded), hashes))
+    why = "; ".join(_changes(_stamp_of(recorded), hashes))
+    if rewrite_all or rewritten:
+        why = "asked for" if rewrite_all else "outputs rewritten"
     if why:
         _put_stamp(saved, {**_circumstances(executed, execution), "sha256": hashes})
-    new_text = json.dumps(saved, indent=1, ensure_ascii=False) + "\n"
-    # Where nothing is to say, a file that another program laid out otherwise is left as it is.
-    changed = saved != json.loads(text)
+    changed = saved != json.loads(text)  # not the texts: a file that another program laid out otherwise is left alone
     if changed:
         with open(path, encoding="utf-8", newline="") as file:
             if file.read() != text:
                 raise ValueError(f"{path} was changed by someone else while it ran; it was not saved: record it again")
-        write_text(path, new_text)
+        write_text(path, json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
     return _Outcome(seconds, rewritten, cells, why, changed)
 
 
@@ -164,7 +164,7 @@ def _refuse_unrecordable(path, executed, execution):
             raise NotebookError(path.name, number, cell.id, "NotRecordable", f"it {what}; {advice}", text.splitlines())
 
 
-def _merge(path, saved, recorded, executed, all):
+def _merge(path, saved, recorded, executed, rewrite_all):
     """Put the new outputs that must be saved into ``saved``, the file's JSON. Returns the reasons by cell id."""
     on_disk = json.loads(nbformat.writes(executed))  # multi-line texts as lists of lines
     rewritten = {}
@@ -172,7 +172,7 @@ def _merge(path, saved, recorded, executed, all):
         if new.cell_type != "code":
             continue
         reasons = _differences(path, new.source, old.outputs, new.outputs)
-        if (reasons or all) and target["outputs"] != source["outputs"]:
+        if (reasons or rewrite_all) and target["outputs"] != source["outputs"]:
             rewritten[new.id] = reasons[0] if reasons else "within its tolerance"
             target["outputs"] = source["outputs"]
         target["execution_count"] = new.execution_count
@@ -284,7 +284,7 @@ def status(notebooks_dir: str | os.PathLike) -> list[tuple[Path, list[str]]]:
     return stale
 
 
-def report_status(notebooks_dir: str | os.PathLike) -> int:
+def print_status(notebooks_dir: str | os.PathLike) -> int:
     """Print which notebooks are stale, and why.
 
     Args:

@@ -21,7 +21,7 @@ import nbformat
 
 from .data.download import ensure
 from .data.errors import DataCorruptError, DataNotFoundError
-from .data.registry import DATA_SETS
+from .data.registry import DATA_SETS, data_set
 from .data.sources import ENVIRONMENT, SYNTHETIC, data_root, find, is_synthetic, verify
 from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
 from .files import find_notebooks, select, write_text
@@ -65,8 +65,8 @@ def run_spine(
     Args:
         notebooks_dir: The folder that holds the spine and ``solutions/``; nothing in it is written.
         build_dir: Where ``notebooks/*.ipynb``, ``html/*.html`` and ``html/index.html`` go.
-        only: Beginnings of the names of the notebooks to execute, such as ``05``; None executes all. The pages of the
-            others show their recorded outputs.
+        only: Beginnings of the names of the notebooks to execute, such as ``05``; None or empty executes all. The
+            pages of the others show their recorded outputs.
         cell_timeout: Seconds that one cell may take.
 
     Returns:
@@ -155,11 +155,8 @@ def obtain_data(name: str) -> None:
         DataNotFoundError: It cannot be had.
         DataCorruptError: It is there but is not the published one.
     """
-    # No mirror serves the sample: it is cut from the full set.
-    if name == "cifar-10-sample" and find(name) is None and (find("cifar10") or data_root().origin == "default"):
-        name = "cifar10"
     ensure(name)
-    verify(name)
+    verify(name if find(name) else data_set(name).cut_from)
 
 
 def _plan_data(entries):
@@ -301,7 +298,7 @@ def _banner(entry, banner):
     if entry.result == "failed":
         return banner("red", "This run failed:", f"{entry.detail}. What follows that cell was not run.")
     why = entry.advice or entry.detail
-    head = f"{entry.result.capitalize()}{': ' if why else '.'}"
+    head = f"{entry.result.capitalize()}{':' if why else '.'}"
     return banner("blue", head, f"{why}. " * bool(why) + "The outputs on this page are the recorded ones.")
 
 

@@ -1,0 +1,154 @@
+import hashlib
+from pathlib import Path
+
+import d2lhelpers
+from d2lhelpers.data import DATA_SETS
+from d2lhelpers.fingerprints import code_hash, fingerprint, imported_helpers
+
+import pytest
+from nbformat import v4
+
+CODE = '''
+"""What the module is for."""
+import os
+
+LIMIT = 3  # why three
+
+
+def area(height, width=1, *, unit: str = "m") -> str:
+    """Say how large it is."""
+    for _ in range(LIMIT):
+        height += 0.5 if os.sep else -1e400j
+    return f"{height * width:>{LIMIT}.2f}" f" {unit!r}{width:{LIMIT}}" "²"
+'''
+SAME = '''
+import os
+LIMIT = (3)
+# a new comment
+def area(height, width=1, *,
+         unit: str = 'm') -> str:
+    """Another text."""
+    "and a bare one"
+    for _ in range(LIMIT):
+        height += (0.5 if os.sep else -1e400j)
+
+    return (f"{height * width:>{LIMIT}.2f}"
+            f' {unit!r}{width:{LIMIT}}²')
+'''
+# The same number on Python 3.9, 3.10, 3.11, 3.12 and 3.13: f-strings are cut differently by 3.12.1.
+EVERYWHERE = "afd04393842c8a798c4acc1cb41ebc75a80a1f37bdb44fad88a23779b7d585eb"
+
+
+@pytest.fixture
+def hash_of(tmp_path):
+    def hash_of(source):
+        (tmp_path / "module.py").write_text(source, "utf-8")
+        return code_hash(tmp_path / "module.py")
+
+    return hash_of
+
+
+def test_the_hash_of_code_ignores_comments_docstrings_and_layout(hash_of):
+    assert hash_of(CODE) == hash_of(SAME)
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("LIMIT = 3", "LIMIT = 4"),
+        ("LIMIT = 3", "LIMIT = 3.0"),
+        ("LIMIT = 3", "LIMIT = None"),
+        ("0.5", "-0.5"),
+        ("* width", "/ width"),
+        (".2f", ".3f"),
+        ("!r", "!s"),
+        ('" {unit', '"  {unit'),
+        ("²", "³"),
+        ("width=1, *,", "width=1,"),
+        ("return f", "f"),
+        ("-> str", "-> bytes"),
+    ],
+)
+def test_the_hash_of_code_sees_what_the_code_does(hash_of, old, new):
+    assert CODE.count(old) >= 1
+    assert hash_of(CODE) != hash_of(CODE.replace(old, new))
+
+
+def test_the_hash_of_code_is_the_same_on_every_python(hash_of):
+    assert hash_of(CODE) == EVERYWHERE
+
+
+def helpers(*sources):
+    """The short names of the modules that code imports: directly, and in all."""
+    named, found = imported_helpers(list(sources))
+    assert all(path.is_file() for path in found.values())
+    short = len("d2lhelpers.")
+    return {name[short:] for name in named}, {name[short:] for name in found}
+
+
+@pytest.mark.parametrize(
+    "source, named",
+    [
+        ("import numpy as np", set()),
+        ("from d2lhelpers import accuracy", {"metrics"}),
+        ("from d2lhelpers import metrics as m", {"metrics"}),
+        ("from d2lhelpers.metrics import accuracy", {"metrics"}),
+        ("import d2lhelpers.metrics", {"metrics"}),
+        ("import d2lhelpers as d\n%timeit 1\nd.evaluate_accuracy", {"metrics"}),
+        ("if True:\n    !ls\n    from d2lhelpers import accuracy", {"metrics"}),
+    ],
+)
+def test_every_way_to_import_a_helper_is_found(source, named):
+    direct, found = helpers(source)
+    assert direct == named and named <= found and ("compat" in found) == bool(named)
+
+
+def test_helpers_are_followed_through_each_other():
+    assert helpers("import d2lhelpers") == (set(), {"compat"})
+    direct, found = helpers("from d2lhelpers import fit")
+    assert direct == {"training"} and found >= {"training", "metrics", "compat"}
+    assert not found & {"cli", "plotting", "data", "runner", "recording"}
+    direct, found = helpers("from d2lhelpers.data import load_data_mnist")
+    assert direct == {"data.iterators"} and found >= {"data", "data.iterators", "data.registry", "data.sources"}
+
+
+def test_the_modules_found_are_those_that_an_import_loads():
+    for module, names in d2lhelpers._EXPORTS.items():
+        for name in names:
+            if (Path(d2lhelpers.__file__).parent / f"{module}.py").is_file():
+                assert helpers(f"from d2lhelpers import {name}")[0] == {module}
+
+
+def test_a_fingerprint_names_everything_that_made_the_outputs(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# made by hand\nnumpy==2.0.0 \\\n    --hash=sha256:00\n")
+
+    def made_by(source, data=(), lock=lock):
+        return fingerprint(v4.new_notebook(cells=[v4.new_markdown_cell("text"), v4.new_code_cell(source)]), data, lock)
+
+    plain = made_by("from d2lhelpers import seed_everything", ["mnist"])
+    assert set(plain) == {"code", "helpers", "data", "pins"} and set(plain["data"]) == {"mnist"}
+    assert set(plain["helpers"]) >= {"d2lhelpers.compat", "d2lhelpers.seeding"}
+    source = Path(d2lhelpers.__file__).parent / "seeding.py"
+    assert plain["helpers"]["d2lhelpers.seeding"] == code_hash(source)
+    # A notebook that prints a helper's source has its comments in its outputs.
+    shown = made_by("import inspect\nfrom d2lhelpers import seed_everything\nprint(inspect.getsource(seed_everything))")
+    assert shown["helpers"]["d2lhelpers.seeding"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert shown["helpers"]["d2lhelpers.compat"] == plain["helpers"]["d2lhelpers.compat"]
+    assert shown["code"] != plain["code"] and shown["data"] == {}
+
+    lock.write_text("# made another way\nnumpy==2.0.0 \\\n    --hash=sha256:00\n")
+    assert made_by("1")["pins"] == plain["pins"]
+    lock.write_text("numpy==2.0.1 \\\n    --hash=sha256:00\n")
+    assert made_by("1")["pins"] != plain["pins"]
+    assert made_by("1", lock=tmp_path / "none")["pins"] not in ("", plain["pins"])
+
+
+def test_the_fingerprint_of_data_changes_with_any_file(monkeypatch):
+    def made_by():
+        return fingerprint(v4.new_notebook(), ["mnist"], "no.lock")["data"]["mnist"]
+
+    before, entry = made_by(), DATA_SETS["mnist"]
+    last = entry.files[-1].__class__(entry.files[-1].name, entry.files[-1].size, "0" * 64)
+    monkeypatch.setitem(DATA_SETS, "mnist", entry.__class__(**{**vars(entry), "files": (*entry.files[:-1], last)}))
+    assert made_by() != before
