@@ -111,7 +111,8 @@ def windows(x: np.ndarray, kernel, stride=1, dilation=1) -> np.ndarray:
     output_size(h, kh, sh, 0, dh)  # says so in a sentence if the window does not fit
     output_size(w, kw, sw, 0, dw)
     spans = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    return sliding_window_view(x, spans, axis=(2, 3), writeable=x.flags.writeable)[:, :, ::sh, ::sw, ::dh, ::dw]
+    view = sliding_window_view(x, spans, axis=(2, 3), writeable=x.flags.writeable)
+    return view[:, :, ::sh, ::sw, ::dh, ::dw]
 
 
 def taps(x: np.ndarray, kernel, stride=1, dilation=1) -> Iterator[np.ndarray]:
