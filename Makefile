@@ -6,7 +6,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test lab record bench site lock venv
+.PHONY: help run test lab record status bench spread lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -29,6 +29,17 @@ lab: venv  ## JupyterLab with this project's kernel
 
 record: venv  ## execute and save: rewrites outputs that left their tolerance (all of them with ALL=1)
 	@$(VENV_PYTHON) -m d2lhelpers record $(if $(ALL),--all)
+
+status: venv  ## say which recorded outputs are stale, and why; runs nothing
+	@$(VENV_PYTHON) -m d2lhelpers status
+
+bench: venv  ## the side-by-side measurements: ratios of two things in one run (10 minutes on a quiet machine)
+	@$(VENV_PYTHON) benchmarks/convolution.py
+	@$(VENV_PYTHON) benchmarks/numpy_cnn.py
+
+spread: venv  ## how far trained numbers move with seed, threads and processor (an hour; see benchmarks/README.md)
+	@$(VENV_PYTHON) benchmarks/lenet_spread.py
+	@$(VENV_PYTHON) benchmarks/cifar10_ablation.py
 
 lock:  ## resolve requirements.lock again (for maintainers; needs uv)
 	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \

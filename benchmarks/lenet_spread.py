@@ -1,0 +1,95 @@
+"""How far the LeNet of notebook 05 moves with its seed, the number of threads and the processor's instruction set.
+
+Each configuration is trained as the notebook trains, in a process of its own, since threads and instruction set must be
+chosen before MXNet starts. The results are those runs as they came; a configuration that stands in the file is not run
+again, so an interrupted measurement goes on where it stopped.
+
+    python benchmarks/lenet_spread.py [--tiny] [--output FILE]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results" / "lenet_spread.json"
+SEED = 2  # the notebook's
+SEEDS = (2, 0, 1, 3, 4)
+CONFIGURATIONS = [
+    *({"seed": seed, "threads": 1, "isa": "native"} for seed in SEEDS),
+    {"seed": SEED, "threads": 2, "isa": "native"},
+    *({"seed": SEED, "threads": 1, "isa": isa} for isa in ("SSE41", "AVX2")),
+    *({"seed": seed, "threads": 2, "isa": "native"} for seed in SEEDS if seed != SEED),
+]
+
+
+def train(seed, num_epochs, num_samples):
+    """Train and return what is kept: the history, rounded to a sample, and the classes predicted for the test set."""
+    from d2lhelpers.data import ArrayIterator, load_data_fashion_mnist
+    from d2lhelpers.metrics import as_numpy
+    from d2lhelpers.networks import lenet
+    from d2lhelpers.seeding import seed_everything
+    from d2lhelpers.training import fit
+
+    train_iter, test_iter = load_data_fashion_mnist(256)
+    if num_samples:
+        train_iter = ArrayIterator(train_iter.X[:num_samples], train_iter.y[:num_samples], 256, shuffle=True)
+        test_iter = ArrayIterator(test_iter.X[:num_samples], test_iter.y[:num_samples], 256)
+    seed_everything(seed)
+    net = lenet()
+    net.initialize()
+    history = fit(net, train_iter, test_iter, num_epochs, lr=0.5)
+    predicted = [int(k) for X, _ in test_iter for k in as_numpy(net(X).argmax(axis=1))]
+    columns = (history.loss, history.train_accuracy, history.test_accuracy)
+    return {"epochs": [[round(value, 6) for value in row] for row in zip(*columns)], "predicted": predicted}
+
+
+def in_a_process_of_its_own(configuration, tiny):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(configuration["threads"])}
+    environment.pop("DNNL_MAX_CPU_ISA", None)
+    if configuration["isa"] != "native":
+        environment["DNNL_MAX_CPU_ISA"] = configuration["isa"]
+    command = [sys.executable, __file__, "--train", str(configuration["seed"]), *(["--tiny"] if tiny else [])]
+    return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def summary(runs, labels):
+    """The test images that no network got right, one network a seed, and what most of them took each for."""
+    predictions = [run["predicted"] for run in runs if run["threads"] == 1 and run["isa"] == "native"]
+    hard = []
+    for index, (label, *answers) in enumerate(zip(labels, *predictions)):
+        if label not in answers:
+            hard.append([index, max(set(answers), key=answers.count)])
+    return hard
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiny", action="store_true", help="a few images, one epoch, two configurations")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--train", type=int, metavar="SEED", help="train one configuration and print it (internal)")
+    arguments = parser.parse_args()
+    if arguments.train is not None:
+        size = (1, 512) if arguments.tiny else (10, None)
+        json.dump(train(arguments.train, *size), sys.stdout)
+        return
+    from d2lhelpers.data import fashion_mnist_arrays
+
+    from machine import describe_machine
+
+    runs = json.loads(arguments.output.read_text())["runs"] if arguments.output.exists() else []
+    labels = fashion_mnist_arrays()[3].tolist()
+    for configuration in CONFIGURATIONS[:2] if arguments.tiny else CONFIGURATIONS:
+        if any(configuration.items() <= run.items() for run in runs):
+            continue
+        runs.append({**configuration, **in_a_process_of_its_own(configuration, arguments.tiny)})
+        result = {"machine": describe_machine(), "hard": summary(runs, labels), "runs": runs}
+        arguments.output.parent.mkdir(exist_ok=True)
+        arguments.output.write_text(json.dumps(result) + "\n")
+        print(configuration, *runs[-1]["epochs"][-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
