@@ -98,9 +98,9 @@ def corr2d_multi_in_out(X, K):
 def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlate a minibatch with a set of kernels, by one matrix product: what ``nd.Convolution`` computes.
 
-    The pixels that one kernel weight meets, one in each window, are a strided slice of the images. All these slices,
-    stacked, are a matrix with one row a weight and one column a window; the kernels, flattened, multiply it. The matrix
-    takes h * w times the memory of the images.
+    The pixels that a window covers, gathered in a row, make a matrix with one row a window and one column a weight. The
+    flattened kernels multiply it: a dense layer that is applied to every window. The matrix takes h * w times the
+    memory of the images.
 
     Args:
         X: images, shape (N, C, H, W), a floating dtype.
@@ -121,20 +121,15 @@ def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Source: Chellapilla et al., High Performance Convolutional Neural Networks for Document Processing, 2006
     (https://inria.hal.science/inria-00112631): convolution unrolled to a matrix product.
     """
-    stride, padding, dilation, groups, out = _convolution_arguments(X, K, bias, stride, padding, dilation, groups)
+    options = stride, padding, dilation = _checked(X, K, bias, stride, padding, dilation, groups)
     x, k = _to_nd(X), _to_nd(K)
-    batch, (num_out, *_) = x.shape[0], k.shape
-    weights_each = k.size // num_out
-    if any(padding):
-        p, q = padding
-        x = nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, p, p, q, q))
-    x = x.swapaxes(0, 1)  # channels first: a group is then one block of the matrix
-    patches = nd.stack(*_slices(x, k.shape[2:], out, stride, dilation), axis=1)
-    patches = patches.reshape((groups, weights_each, batch * out[0] * out[1]))
-    y = nd.batch_dot(k.reshape((groups, num_out // groups, weights_each)), patches)
-    y = y.reshape((num_out, batch, *out)).swapaxes(0, 1)
+    if groups == 1:
+        y = _windows_times_kernels(x, k, *options)
+    else:
+        parts = zip(nd.split(x, groups, axis=1), nd.split(k, groups, axis=0))
+        y = nd.concat(*(_windows_times_kernels(*part, *options) for part in parts), dim=1)
     if bias is not None:
-        y = nd.broadcast_add(y, _to_nd(bias).reshape((1, num_out, 1, 1)))
+        y = nd.broadcast_add(y, _to_nd(bias).reshape((1, -1, 1, 1)))
     return _like(y, X)
 
 
@@ -245,8 +240,9 @@ class CrossCorrelation2D(nn.Block):
     def __init__(self, kernel_size, use_bias=True, weight_initializer=None, **kwargs):
         """Make the parameters; see the class for the arguments."""
         super().__init__(**kwargs)
+        shape = _pair(kernel_size, "kernel_size", 1)
         with self.name_scope():
-            self.weight = self.params.get("weight", shape=_pair(kernel_size, "kernel_size", 1), init=weight_initializer)
+            self.weight = self.params.get("weight", shape=shape, init=weight_initializer)
             self.bias = self.params.get("bias", shape=(1,), init="zeros") if use_bias else None
 
     def __repr__(self):
@@ -272,16 +268,31 @@ class CrossCorrelation2D(nn.Block):
         return _like(y.reshape(y.shape[2:]), X)
 
 
-def _slices(x, kernel, out, stride, dilation):
-    """For each kernel weight, row by row, the pixels that it meets: h * w arrays of shape (C, N, out_h, out_w)."""
-    for i in range(0, kernel[0] * dilation[0], dilation[0]):
-        for j in range(0, kernel[1] * dilation[1], dilation[1]):
-            yield nd.slice(
-                x,
-                begin=(None, None, i, j),
-                end=(None, None, i + (out[0] - 1) * stride[0] + 1, j + (out[1] - 1) * stride[1] + 1),
-                step=(None, None, *stride),
-            )
+def _windows_times_kernels(x, k, stride, padding, dilation):
+    """`conv2d` of one group, without bias."""
+    if any(padding):
+        x = nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, padding[0], padding[0], padding[1], padding[1]))
+    (n, channels, *size), (num_out, _, *kernel) = x.shape, k.shape
+    out = [output_size(*sizes) for sizes in zip(size, kernel, stride, (0, 0), dilation)]
+    pixels = x.transpose((0, 2, 3, 1)).reshape((-1, channels))
+    seen = nd.from_numpy(_pixels_seen(n, size, kernel, out, stride, dilation)).as_in_context(x.ctx)
+    windows = nd.take(pixels, seen, axis=0).reshape((-1, k.size // num_out))
+    weights = k.transpose((0, 2, 3, 1)).reshape((num_out, -1))
+    # The dense layer is MXNet's fastest product of two matrices on a CPU.
+    y = nd.FullyConnected(windows, weights, num_hidden=num_out, no_bias=True)
+    return y.reshape((n, *out, num_out)).transpose((0, 3, 1, 2))
+
+
+def _pixels_seen(n, size, kernel, out, stride, dilation):
+    """The numbers of the pixels under each window, window by window; the pixels of all images are counted through."""
+    rows, columns = (
+        stride[axis] * np.arange(out[axis], dtype=np.int32)[:, None]
+        + dilation[axis] * np.arange(kernel[axis], dtype=np.int32)
+        for axis in (0, 1)
+    )
+    in_one_image = rows[:, None, :, None] * np.int32(size[1]) + columns[None, :, None, :]
+    first_pixels = np.arange(0, n * size[0] * size[1], size[0] * size[1], dtype=np.int32)
+    return (first_pixels[:, None] + in_one_image.ravel()).ravel()
 
 
 def _to_nd(array):
@@ -344,8 +355,8 @@ def _check_channels(channels, kernel_channels, groups=1):
         )
 
 
-def _convolution_arguments(X, K, bias, stride, padding, dilation, groups):
-    """The arguments of `conv2d` checked: stride, padding, dilation as pairs, groups, and the output's two sizes."""
+def _checked(X, K, bias, stride, padding, dilation, groups):
+    """The arguments of `conv2d` checked; stride, padding and dilation as pairs."""
     _check_arrays(X=(X, 4, "(N, C, H, W)"), K=(K, 4, "(O, C / groups, h, w)"))
     if _dtype(X) not in ("float32", "float64"):
         raise ValueError(f"X is float32 or float64, not {_dtype(X)}: convert it by astype.")
@@ -359,8 +370,9 @@ def _convolution_arguments(X, K, bias, stride, padding, dilation, groups):
         _check_arrays(X=(X, 4, "(N, C, H, W)"), bias=(bias, 1, "(O,)"))
         if bias.shape != (num_out,):
             raise ValueError(f"The bias has one number for each of the {num_out} kernels, not shape {bias.shape}.")
-    out = [output_size(*sizes) for sizes in zip(X.shape[2:], K.shape[2:], stride, padding, dilation)]
-    return stride, padding, dilation, groups, out
+    for sizes in zip(X.shape[2:], K.shape[2:], stride, padding, dilation):
+        output_size(*sizes)
+    return stride, padding, dilation
 
 
 def _dtype(array):

@@ -371,6 +371,11 @@ def test_what_does_not_fit_is_refused_in_one_sentence(call, message):
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
+def test_an_empty_array_is_refused():
+    with np_semantics(True), pytest.raises(ValueError, match=r"each size at least 1, not \(0, 4\)"):
+        corr2d(mx.np.zeros((0, 4)), mx.np.ones((1, 1)))
+
+
 def initialized(kernel_size):
     net = CrossCorrelation2D(kernel_size)
     net.initialize()
