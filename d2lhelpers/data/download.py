@@ -132,8 +132,7 @@ def fetch(
     except OSError as error:
         raise DataNotFoundError(
             f"{entry.title} cannot be written to {folder} ({error.strerror}); make room there, or name a folder that "
-            "you may write "
-            f"to in ${ENVIRONMENT}"
+            f"you may write to in ${ENVIRONMENT}"
         ) from error
     return folder
 
@@ -296,17 +295,19 @@ def _ask(url, begun):
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        with error:
-            if begun and error.code == 416:  # it has no such rest: ask for the whole
-                return _ask(url, 0)
-            raise _MirrorFailure(f"it answers {error.code} {error.reason}") from None
+        error.close()
+        if begun and error.code == 416:  # it has no such rest
+            return _ask(url, 0)
+        raise _MirrorFailure(f"it answers {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
         raise _MirrorFailure(_why(error)) from None
-    wrong_rest = response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
-    if response.status not in (200, 206) or wrong_rest:
-        response.close()
-        raise _MirrorFailure(f"it answers {response.status} with something else than was asked for")
-    return response
+    is_the_rest = response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+    if response.status == 200 or (begun and response.status == 206 and is_the_rest):
+        return response
+    response.close()
+    if begun:  # it sends another part than the one that was asked for
+        return _ask(url, 0)
+    raise _MirrorFailure(f"it answers {response.status} where 200 was expected")
 
 
 def _read(response):

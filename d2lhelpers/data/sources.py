@@ -187,7 +187,8 @@ def read_verified(entry: DataSet, folder: Path, file: DataFile) -> bytes:
         return data
     if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
         raise DataCorruptError(
-            f"{path} {what_is_wrong(entry, file, data)}; move it away, then {_how_to_get(entry, folder)}"
+            f"{path} {what_is_wrong(entry, file, data)}; move it away, then {_how_to_get(entry, folder)}, or name "
+            f"another folder in ${ENVIRONMENT}"
         )
     _verified.add(key)
     return data
@@ -215,14 +216,13 @@ def put_in_place(part: Path, entry: DataSet, folder: Path, file: DataFile) -> No
 def what_is_wrong(entry: DataSet, file: DataFile, data: bytes) -> str:
     """Say what ``data`` is instead of the published ``file``, as the predicate of a sentence."""
     if not data:
-        return f"is empty; expected {file.size:,} bytes"
+        return f"is empty, expected {file.size:,} bytes"
     if data[:512].lstrip().startswith(b"<"):
         return f"is a web page (HTML), saved in place of the {file.size:,} bytes of {file.name} of {entry.title}"
     if hashlib.sha1(data).hexdigest() in OLDER_FASHION_MNIST_SHA1:  # SHA-1 to recognise, not to trust
         return (
-            "is of the Fashion-MNIST of 2017-08-26, with duplicates, which MXNet's mirror serves; the published "
-            "results need the "
-            "one of 2017-08-31"
+            "is of the Fashion-MNIST of 2017-08-26, with duplicates, from MXNet's mirror, where the published results "
+            "need the one of 2017-08-31"
         )
     sha256 = hashlib.sha256(data).hexdigest()
     for other in DATA_SETS.values():
@@ -243,8 +243,7 @@ def not_found_sentence(entry: DataSet, root: Root) -> str:
     if root.path is None:
         return (
             f"{entry.title} cannot be had: the data root is '{SYNTHETIC}', the drawn stand-in, which knows "
-            "Fashion-MNIST only; "
-            f"name a folder with real data in ${ENVIRONMENT} or unset it"
+            f"Fashion-MNIST only; name a folder with real data in ${ENVIRONMENT} or unset it"
         )
     folder = best_folder(entry, root.path)
     missing = missing_files(entry, folder)
@@ -259,9 +258,8 @@ def _how_to_get(entry: DataSet, folder: Path) -> str:
     """Say how the data set gets into ``folder``, as a clause."""
     if not entry.mirrors:
         return (
-            f"no mirror serves it, but it is cut from {data_set(entry.cut_from).title} where that is there: run "
-            "`python -m "
-            f"d2lhelpers data fetch {entry.cut_from}`"
+            f"no mirror serves it, but it is cut from {data_set(entry.cut_from).title} where that is there: "
+            f"run `python -m d2lhelpers data fetch {entry.cut_from}`"
         )
     wanted = entry.archive or entry.files[0]
     more = "" if entry.archive or len(entry.files) == 1 else f" and the {len(entry.files) - 1} files beside it"

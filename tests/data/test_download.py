@@ -234,10 +234,22 @@ def test_a_broken_connection_is_taken_up_where_it_broke(served, mirror, tmp_path
     assert mirror.asked[:2] == [(f"/a/{IMAGES}", None), (f"/a/{IMAGES}", f"bytes={len(served[IMAGES]) // 2}-")]
 
 
-@pytest.mark.parametrize("fault", ["no-range", "wrong-range", "404"])
-def test_a_mirror_that_cannot_send_a_rest(served, mirror, tmp_path, fault):
+@pytest.mark.parametrize("fault", ["no-range", "wrong-range", "416"])
+def test_a_mirror_that_cannot_send_a_rest_is_asked_for_the_whole(served, mirror, tmp_path, fault):
     mirror.faults[f"/a/{IMAGES}"] = ["cut", fault]
+    assert_fetched(fetch("fashion-mnist", tmp_path, mirrors=[mirror.url("a")]), served)
+
+
+def test_a_file_begun_at_one_mirror_is_ended_at_the_next(served, mirror, tmp_path):
+    mirror.faults[f"/a/{IMAGES}"] = ["cut", "404"]
     assert_fetched(fetch("fashion-mnist", tmp_path, mirrors=[mirror.url("a"), mirror.url("b")]), served)
+    assert (f"/b/{IMAGES}", f"bytes={len(served[IMAGES]) // 2}-") in mirror.asked
+
+
+def test_a_mirror_that_answers_in_riddles_is_passed_over(served, mirror, tmp_path):
+    mirror.faults[f"/a/{IMAGES}"] = ["204"]
+    with pytest.raises(DataNotFoundError, match="it answers 204 where 200 was expected"):
+        fetch("fashion-mnist", tmp_path, mirrors=[mirror.url("a")])
 
 
 @pytest.mark.parametrize("left", [b"not the beginning", b"x" * 100000, b""])

@@ -201,8 +201,9 @@ def test_mxnets_older_fashion_mnist_is_named(fashion, monkeypatch, tmp_path):
     older = b"\x1f\x8bthe images of 2017-08-26"
     monkeypatch.setitem(OLDER_FASHION_MNIST_SHA1, hashlib.sha1(older).hexdigest(), IMAGES)
     message = corrupt(fashion, tmp_path, older)
-    assert "the Fashion-MNIST of 2017-08-26, with duplicates, which MXNet's mirror serves" in message
+    assert "the Fashion-MNIST of 2017-08-26, with duplicates, from MXNet's mirror" in message
     assert "the published results need the one of 2017-08-31" in message
+    assert "or name another folder in $D2LHELPERS_DATA" in message
 
 
 def test_the_older_checksums_are_those_that_mxnet_expects(tmp_path):

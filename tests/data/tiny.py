@@ -90,9 +90,9 @@ class Mirror:
     """A web server on this machine.
 
     ``files`` maps a path such as ``/a/x.gz`` to bytes; ``faults`` maps a path to the ways in which its next answers go
-    wrong, in order: ``404``, ``html``, ``cut`` (half of the bytes that were announced), ``hang``, ``trickle``,
-    ``no-range`` (all, though a rest was asked for), ``wrong-range``, ``more``, or bytes that are sent in place of the
-    file's. ``asked`` lists the requests as (path, Range header).
+    wrong, in order: ``204``, ``404``, ``416``, ``html``, ``cut`` (half of the bytes that were announced), ``hang``,
+    ``trickle``, ``no-range`` (all, though a rest was asked for), ``wrong-range``, ``more``, or bytes that are sent in
+    place of the file's. ``asked`` lists the requests as (path, Range header).
     """
 
     def __init__(self):
@@ -135,8 +135,11 @@ class Mirror:
         queue = self.faults.get(request.path, [])
         fault = queue.pop(0) if queue else None
         data = self.files.get(request.path)
-        if fault == "404" or data is None:
-            return request.send_error(404)
+        if fault in ("404", "416") or data is None:
+            return request.send_error(int(fault or 404))
+        if fault == "204":
+            request.send_response(204)
+            return request.end_headers()
         if fault == "html":
             data = b"<!DOCTYPE html><title>Please log in</title>"
         elif isinstance(fault, bytes):
