@@ -103,7 +103,9 @@ def formula_html(tex: str, display: bool = False) -> str:
 
 def _rename(tex, display):
     tex = re.sub(r"\\([A-Za-z]+)", lambda command: _OTHER_NAMES.get(command[1], command[0]), tex)
+    # TeX needs no braces around a single character, mathtext does.
     tex = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", tex)
+    tex = re.sub(r"\\(math[a-z]+|boldsymbol|text|sqrt)\s+([A-Za-z\d])", r"\\\1{\2}", tex)
     tex = re.sub(r"\}\s*\\(sum|prod)(?![A-Za-z])", r"}\\;\\\1", tex)  # or the limits of two sums touch
     if display:
         tex = re.sub(r"\\frac(?![A-Za-z])", r"\\dfrac", tex)

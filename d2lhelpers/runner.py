@@ -194,7 +194,6 @@ def _plan_data(entries):
 
 def _run(entry, progress, cell_timeout):
     """Execute one notebook; ``entry`` holds the outcome also after an error."""
-    entry.notebook = copy.deepcopy(entry.notebook)
     entry.notebook.metadata.get("d2lhelpers", {}).pop("stamp", None)  # it speaks of the recorded outputs
     count, began = len(code_cells(entry.notebook)), time.monotonic()
 

@@ -24,6 +24,7 @@ def size(svg):
         r"\left\lfloor \frac{n_h - k_h + 2p_h}{s_h} \right\rfloor + 1",
         r"Y_{i,j} = \sum_{a=0}^{k_h-1}\sum_{b=0}^{k_w-1} X_{i+a,\,j+b} K_{a,b}",
         r"\hat{y}_i = \operatorname{softmax}(\mathbf{o})_i, \quad \lvert x \rvert \le \frac12 \text{ or } x \ge 2",
+        r"Y = X W^{\mathsf T} + \sqrt 2 \mathbf x",
         r"\theta \gets \theta - \eta\, \hat m / (\sqrt{\hat v} + \varepsilon)",
         r"X = \begin{bmatrix} 1 & 2 \\ 0 & \frac{1}{2} \end{bmatrix}, K = \begin{pmatrix} 1 \\ 2 \end{pmatrix}",
         r"\begin{aligned} a &= b \\ &= \begin{vmatrix} c & d \end{vmatrix} \end{aligned}",
