@@ -205,8 +205,7 @@ def compare_exactly(name, recorded, new):
         return None
     old, now = recorded.split("\n"), new.split("\n")
     head = _common(old, now)
-    tail = _common(old[head:][::-1], now[head:][::-1])
-    return _show_lines(name, old[head : len(old) - tail], now[head : len(now) - tail])
+    return _show_lines(name, old[head:], now[head:])
 
 
 def _common(first, second):
@@ -215,8 +214,9 @@ def _common(first, second):
 
 
 def _show_lines(name, recorded, new):
+    end = -_common(recorded[::-1], new[::-1]) or None
     report = [f"{name}: the text differs"]
-    for label, lines in (("recorded", recorded), ("new     ", new)):
+    for label, lines in (("recorded", recorded[:end]), ("new     ", new[:end])):
         report += [f"    {label} | {_clip(line)}" for line in (lines or ["(nothing)"])[:_SHOWN_LINES]]
         if len(lines) > _SHOWN_LINES:
             report.append(f"    {label} | ... and {len(lines) - _SHOWN_LINES} more lines")
