@@ -20,7 +20,7 @@ from typing import NamedTuple
 import nbformat
 
 from .comparison import compare_outputs
-from .data.errors import DataCorruptError, DataNotFoundError
+from .data.errors import DataNotFoundError
 from .data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
 from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
 from .files import find_notebooks, select, write_text
@@ -80,7 +80,7 @@ def record(
     notebooks = {path: nbformat.read(path, as_version=4) for path in chosen}
     try:
         _require_real_data(notebooks)
-    except (DataCorruptError, DataNotFoundError, ValueError) as error:
+    except (DataNotFoundError, ValueError) as error:  # DataCorruptError is a ValueError
         return report_error(error, 1)
     outcomes, status, failure = {}, 0, None
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))

@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 
 from .data.download import ensure
-from .data.errors import DataCorruptError, DataNotFoundError
+from .data.errors import DataNotFoundError
 from .data.registry import DATA_SETS, data_set
 from .data.sources import ENVIRONMENT, SYNTHETIC, data_root, find, is_synthetic, verify
 from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
@@ -85,7 +85,7 @@ def run_spine(
             entry.detail = "not asked for"
     try:
         notices = _plan_data(queue)
-    except (DataCorruptError, DataNotFoundError, ValueError) as error:
+    except (DataNotFoundError, ValueError) as error:  # DataCorruptError is a ValueError
         return report_error(error, 1)
     except KeyboardInterrupt:
         return 130
