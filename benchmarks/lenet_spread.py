@@ -15,17 +15,26 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "lenet_spread.json"
-SEED = 2  # the notebook's
-SEEDS = (2, 0, 1, 3, 4)
+SEED = 1  # the notebook's
+SEEDS = (1, 0, 2, 3, 4)
+
+
+def configuration(seed, threads=1, isa="native", divisor=256):
+    """``divisor`` is what the last minibatch's gradient is divided by: 256 as published, or the 96 it holds."""
+    return {"seed": seed, "threads": threads, "isa": isa, "divisor": divisor}
+
+
 CONFIGURATIONS = [
-    *({"seed": seed, "threads": 1, "isa": "native"} for seed in SEEDS),
-    {"seed": SEED, "threads": 2, "isa": "native"},
-    *({"seed": SEED, "threads": 1, "isa": isa} for isa in ("SSE41", "AVX2")),
-    *({"seed": seed, "threads": 2, "isa": "native"} for seed in SEEDS if seed != SEED),
+    *(configuration(seed) for seed in SEEDS),
+    *(configuration(seed, divisor=96) for seed in SEEDS),
+    configuration(SEED, threads=2),
+    configuration(SEED, isa="AVX2"),
+    *(configuration(seed, threads=2) for seed in SEEDS if seed != SEED),
+    configuration(SEED, isa="SSE41"),
 ]
 
 
-def train(seed, num_epochs, num_samples):
+def train(seed, divisor, num_epochs, num_samples):
     """Train and return what is kept: the history, rounded to a sample, and the classes predicted for the test set."""
     from d2lhelpers.data import ArrayIterator, load_data_fashion_mnist
     from d2lhelpers.metrics import as_numpy
@@ -40,24 +49,33 @@ def train(seed, num_epochs, num_samples):
     seed_everything(seed)
     net = lenet()
     net.initialize()
-    history = fit(net, train_iter, test_iter, num_epochs, lr=0.5)
+    history = fit(net, train_iter, test_iter, num_epochs, lr=0.5, divisor=256 if divisor == 256 else None)
     predicted = [int(k) for X, _ in test_iter for k in as_numpy(net(X).argmax(axis=1))]
     columns = (history.loss, history.train_accuracy, history.test_accuracy)
     return {"epochs": [[round(value, 6) for value in row] for row in zip(*columns)], "predicted": predicted}
 
 
-def in_a_process_of_its_own(configuration, tiny):
-    environment = {**os.environ, "OMP_NUM_THREADS": str(configuration["threads"])}
+def in_a_process_of_its_own(wanted, tiny):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(wanted["threads"])}
     environment.pop("DNNL_MAX_CPU_ISA", None)
-    if configuration["isa"] != "native":
-        environment["DNNL_MAX_CPU_ISA"] = configuration["isa"]
-    command = [sys.executable, __file__, "--train", str(configuration["seed"]), *(["--tiny"] if tiny else [])]
+    if wanted["isa"] != "native":
+        environment["DNNL_MAX_CPU_ISA"] = wanted["isa"]
+    command = [
+        sys.executable,
+        __file__,
+        "--train",
+        str(wanted["seed"]),
+        str(wanted["divisor"]),
+        *(["--tiny"] if tiny else []),
+    ]
     return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def summary(runs, labels):
     """The test images that no network got right, one network a seed, and what most of them took each for."""
-    predictions = [run["predicted"] for run in runs if run["threads"] == 1 and run["isa"] == "native"]
+    predictions = [
+        run["predicted"] for run in runs if (run["threads"], run["isa"], run["divisor"]) == (1, "native", 256)
+    ]
     hard = []
     for index, (label, *answers) in enumerate(zip(labels, *predictions)):
         if label not in answers:
@@ -69,11 +87,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="a few images, one epoch, two configurations")
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--train", type=int, metavar="SEED", help="train one configuration and print it (internal)")
+    parser.add_argument(
+        "--train",
+        type=int,
+        nargs=2,
+        metavar=("SEED", "DIVISOR"),
+        help="train one configuration and print it (internal)",
+    )
     arguments = parser.parse_args()
     if arguments.train is not None:
         size = (1, 512) if arguments.tiny else (10, None)
-        json.dump(train(arguments.train, *size), sys.stdout)
+        json.dump(train(*arguments.train, *size), sys.stdout)
         return
     from d2lhelpers.data import fashion_mnist_arrays
 
@@ -81,14 +105,14 @@ def main():
 
     runs = json.loads(arguments.output.read_text())["runs"] if arguments.output.exists() else []
     labels = fashion_mnist_arrays()[3].tolist()
-    for configuration in CONFIGURATIONS[:2] if arguments.tiny else CONFIGURATIONS:
-        if any(configuration.items() <= run.items() for run in runs):
+    for wanted in CONFIGURATIONS[:2] if arguments.tiny else CONFIGURATIONS:
+        if any(wanted.items() <= run.items() for run in runs):
             continue
-        runs.append({**configuration, **in_a_process_of_its_own(configuration, arguments.tiny)})
+        runs.append({**wanted, **in_a_process_of_its_own(wanted, arguments.tiny)})
         result = {"machine": describe_machine(), "hard": summary(runs, labels), "runs": runs}
         arguments.output.parent.mkdir(exist_ok=True)
         arguments.output.write_text(json.dumps(result) + "\n")
-        print(configuration, *runs[-1]["epochs"][-1], flush=True)
+        print(wanted, *runs[-1]["epochs"][-1], flush=True)
 
 
 if __name__ == "__main__":

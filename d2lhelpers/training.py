@@ -68,6 +68,7 @@ def fit(
     ctx: mx.Context | None = None,
     print_epochs: bool = False,
     progress: bool | None = None,
+    divisor: int | None = None,
 ) -> History:
     """Train a classifier by minibatches.
 
@@ -86,18 +87,22 @@ def fit(
         ctx: where to compute; by default where the network's parameters are.
         print_epochs: print a line after each epoch (needs ``test_iter``).
         progress: show a tqdm bar on stderr; by default only where that is a terminal.
+        divisor: what the sum of a minibatch's gradients is divided by; by default the samples it holds. Only for
+            repeating a training that divided by a fixed number, as many published loops do.
 
     Returns:
         the history; what there is of it if the run was interrupted from the keyboard.
 
     Raises:
-        ValueError: neither or both of ``lr`` and ``trainer``, ``num_epochs`` below 1, an empty iterator.
+        ValueError: neither or both of ``lr`` and ``trainer``, ``num_epochs`` or ``divisor`` below 1, an empty iterator.
         RuntimeError: the network is not initialised.
     """
     if (lr is None) == (trainer is None):
         raise ValueError("fit needs either lr, for plain SGD, or a trainer: give exactly one of them.")
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be at least 1, not {num_epochs}.")
+    if divisor is not None and divisor < 1:
+        raise ValueError(f"divisor must be at least 1, not {divisor}: leave it out to divide by each minibatch's size.")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
     ctx = context_of(net) if ctx is None else ctx
@@ -111,7 +116,7 @@ def fit(
         with _as_one_graph(net) as graph, tqdm(total=num_batches, unit="batch", disable=not show) as bar:
             for epoch in range(num_epochs):
                 start = time.perf_counter()
-                mean_loss, train_accuracy = _train_epoch(graph, train_iter, trainer, loss, ctx, bar)
+                mean_loss, train_accuracy = _train_epoch(graph, train_iter, trainer, loss, ctx, divisor, bar)
                 seconds = time.perf_counter() - start
                 test_accuracy = None if test_iter is None else evaluate_accuracy(test_iter, graph, ctx)
                 # All four lists grow together, so that an interruption leaves whole epochs only.
@@ -129,7 +134,7 @@ def fit(
     return history
 
 
-def _train_epoch(net, train_iter, trainer, loss, ctx, bar) -> tuple[float, float]:
+def _train_epoch(net, train_iter, trainer, loss, ctx, divisor, bar) -> tuple[float, float]:
     """One pass over the training data; returns the mean loss and the accuracy over its samples."""
     loss_sum, num_correct, num_samples = 0, 0, 0
     running = collections.deque()
@@ -139,7 +144,7 @@ def _train_epoch(net, train_iter, trainer, loss, ctx, bar) -> tuple[float, float
             y_hat = net(X)
             batch_loss = loss(y_hat, y)
         batch_loss.backward()
-        trainer.step(y.shape[0])
+        trainer.step(divisor or y.shape[0])
         loss_sum = batch_loss.astype("float64").sum() + loss_sum
         num_correct = count_correct(y_hat, y) + num_correct
         num_samples += y.shape[0]

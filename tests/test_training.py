@@ -33,7 +33,7 @@ def weights(net):
     return np.concatenate([p.data().asnumpy().ravel() for p in net.collect_params().values()])
 
 
-def by_hand(net, data, num_epochs, lr):
+def by_hand(net, data, num_epochs, lr, divisor=None):
     """The same training, one line a step and no cleverness: the oracle."""
     loss_function = gluon.loss.SoftmaxCrossEntropyLoss()
     losses, accuracies = [], []
@@ -45,7 +45,7 @@ def by_hand(net, data, num_epochs, lr):
                 loss = loss_function(output, y)
             loss.backward()
             for parameter in net.collect_params().values():
-                parameter.set_data(parameter.data() - lr * parameter.grad() / len(y))
+                parameter.set_data(parameter.data() - lr * parameter.grad() / (divisor or len(y)))
             total += float(loss.sum().asscalar())
             correct += int((output.asnumpy().argmax(axis=1) == y.asnumpy()).sum())
             count += len(y)
@@ -65,6 +65,16 @@ def test_it_is_the_training_done_by_hand(kind):
     np.testing.assert_allclose(history.train_accuracy, accuracies, rtol=1e-12)
     assert len(history.test_accuracy) == len(history.seconds) == 3 and not history.interrupted
     assert history.loss[2] < history.loss[0]
+
+
+def test_a_fixed_divisor_is_used_for_every_minibatch():
+    net, reference = network(), network()
+    fit(net, batches(), None, 3, lr=0.2, divisor=4)
+    by_hand(reference, batches(), 3, 0.2, divisor=4)
+    np.testing.assert_allclose(weights(net), weights(reference), rtol=0, atol=1e-6)
+    rightly = network()
+    fit(rightly, batches(), None, 3, lr=0.2)
+    assert np.abs(weights(net) - weights(rightly)).max() > 1e-3
 
 
 def test_the_same_seed_gives_the_same_loss_to_the_bit():
@@ -173,6 +183,7 @@ def test_the_loop_waits_for_old_minibatches_only(monkeypatch):
         ({"lr": None}, "give exactly one"),
         ({"trainer": object()}, "give exactly one"),
         ({"num_epochs": 0}, "at least 1, not 0"),
+        ({"divisor": 0}, "divisor must be at least 1, not 0"),
         ({"train_iter": []}, "train_iter yielded no batch"),
         ({"test_iter": []}, "the data iterator yielded no batch"),
         ({"test_iter": None, "print_epochs": True}, "give test_iter, or print_epochs=False"),
