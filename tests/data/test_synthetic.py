@@ -5,10 +5,15 @@ import inspect
 import subprocess
 import sys
 
-from d2lhelpers.data import synthetic_fashion_mnist
+from d2lhelpers.data import ArrayIterator, synthetic_fashion_mnist
+from d2lhelpers.networks import lenet
+from d2lhelpers.seeding import seed_everything
+from d2lhelpers.training import fit
 
+import mxnet as mx
 import numpy as np
 import pytest
+from mxnet import gluon
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,17 @@ def test_shapes_are_those_of_the_garments(drawn):
     assert inked[sandal].sum() < inked[sneaker].sum() < inked[boot].sum()
     assert inked[sneaker][:8].max() < 0.1 < 0.9 < inked[boot][8, 19]  # a shaft above the ankle
     assert inked[bag][8, 13:15].mean() < inked[bag][20, 13:15].mean()  # a handle above the body
+
+
+def test_the_lenet_learns_them_to_over_90_percent_but_not_trivially():
+    X_train, y_train, X_test, y_test = synthetic_fashion_mnist(5000, 1000, seed=0)
+    seed_everything(0)
+    net = lenet()
+    net.initialize(mx.init.Xavier())
+    trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.003})
+    train_iter = ArrayIterator(X_train, y_train, 100, shuffle=True)
+    history = fit(net, train_iter, ArrayIterator(X_test, y_test, 500), 2, trainer=trainer, ctx=mx.cpu())
+    assert 0.9 < history.test_accuracy[-1] < 0.995
 
 
 @pytest.mark.parametrize(
