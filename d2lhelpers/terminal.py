@@ -65,13 +65,15 @@ class Progress:
         self._stream = stream or sys.stderr
         self._bar = None
         if self._stream.isatty():
+            # A terminal that does not know its size says 0 by 0, and tqdm would draw nothing.
+            known = bool(os.get_terminal_size(self._stream.fileno()).columns)
             self._bar = tqdm(
                 total=total,
                 file=self._stream,
                 leave=False,
-                # A terminal that does not know its width says 0, and tqdm then draws nothing.
-                dynamic_ncols=bool(os.get_terminal_size(self._stream.fileno()).columns),
-                ncols=None if os.get_terminal_size(self._stream.fileno()).columns else 80,
+                dynamic_ncols=known,
+                ncols=None if known else 80,
+                nrows=None if known else 24,
                 bar_format="{desc}  {bar}  {n_fmt}/{total_fmt} cells, {elapsed}",
             )
 

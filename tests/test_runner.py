@@ -1,6 +1,6 @@
+import io
 import os
 import re
-import select
 import subprocess
 import sys
 
@@ -280,26 +280,43 @@ def test_nothing_heavy_is_imported_before_the_first_kernel_starts():
     assert found.stdout == "\n"
 
 
-def test_a_terminal_sees_notebook_cell_count_and_time():
-    # A pseudo-terminal, whose width is unknown until it is set.
-    control, terminal = os.openpty()
-    with open(terminal, "w") as stream:
-        progress = Progress(3, stream)
-        progress.starting("05_lenet")
-        progress.advance()
-        progress.cell("05_lenet", 2, 3, "train-lenet")
-        progress.tick()
-        progress.finished("05_lenet", "ok")
-        progress.close()
-        seen = ""
-        while select.select([control], [], [], 0)[0]:
-            seen += os.read(control, 10_000).decode()
-    os.close(control)
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written; its width is that of a pseudo-terminal, which nobody has set: 0."""
+
+    def __init__(self, descriptor):
+        super().__init__()
+        self.descriptor = descriptor
+
+    def isatty(self):
+        return True
+
+    def fileno(self):
+        return self.descriptor
+
+
+@pytest.fixture
+def terminal():
+    descriptors = os.openpty()
+    yield Terminal(descriptors[1])
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_a_terminal_sees_notebook_cell_count_and_time(terminal, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = Progress(3)
+    progress.starting("05_lenet")
+    progress.advance()
+    progress.cell("05_lenet", 2, 3, "train-lenet")
+    progress.tick()
+    progress.finished("05_lenet", "ok")
+    progress.close()
+    seen = terminal.getvalue()
     assert "05_lenet [kernel starts]" in seen and "05_lenet [2/3] train-lenet" in seen
     assert re.search(r"1/3 cells, \d\d:\d\d", seen) and "ok" not in seen
 
 
-def test_tables_and_colours(monkeypatch):
+def test_tables_and_colours(terminal, monkeypatch):
     lines = table(("name", "n", "result"), [("a", "10.0", "ok"), ("longer", "2.0", "skipped")], numeric=("n",))
     assert lines == [
         "name        n   result",
@@ -307,14 +324,9 @@ def test_tables_and_colours(monkeypatch):
         "a        10.0   ok",
         "longer    2.0   skipped",
     ]
-
-    class Terminal:
-        def isatty(self):
-            return True
-
     assert paint("text", "yellow") == "text"  # pytest's own standard output is no terminal
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert paint("text", "yellow", Terminal()) == "\x1b[33mtext\x1b[0m"
-    assert paint("text", None, Terminal()) == "text"
+    assert paint("text", "yellow", terminal) == "\x1b[33mtext\x1b[0m"
+    assert paint("text", None, terminal) == "text"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert paint("text", "yellow", Terminal()) == "text"
+    assert paint("text", "yellow", terminal) == "text"
