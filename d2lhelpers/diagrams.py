@@ -15,6 +15,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from .convolution import output_size
+
 __all__ = [
     "COLORS",
     "draw_channels",
@@ -90,18 +92,6 @@ def _positions(positions, shape):
     if positions is None:
         return list(np.ndindex(*shape))
     return [_position(each, shape) for each in ([positions] if np.ndim(positions) == 1 else positions)]
-
-
-def _count_windows(size, kernel, stride=1, padding=0, dilation=1, convention="valid"):
-    """Return the output size along one axis."""
-    extent = dilation * (kernel - 1) + 1
-    room = size + 2 * padding - extent
-    if room < 0:
-        raise ValueError(
-            f"A window of {extent} cells does not fit into {size} cells with {padding} of padding on each side: "
-            "choose a smaller kernel or dilation, or more padding."
-        )
-    return (room // stride if convention == "valid" else -(-room // stride)) + 1
 
 
 def _number(value):
@@ -266,7 +256,7 @@ def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, co
     """
     X, K, columns = _array(X, 2, "X"), _array(K, 2, "K"), _whole(columns, "columns", 1)
     stride, padding, dilation = _pair(stride, "stride", 1), _pair(padding, "padding", 0), _pair(dilation, "dilation", 1)
-    shape = tuple(_count_windows(X.shape[a], K.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
+    shape = tuple(output_size(X.shape[a], K.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
     positions = _positions(positions, shape)
 
     padded = np.pad(X, [(p, p) for p in padding])
@@ -321,7 +311,7 @@ def draw_channels(X, K, position=(0, 0), title=None, ax=None):
     if len(X) != len(K):
         raise ValueError(f"X and K must have the same number of channels, but have {len(X)} and {len(K)}.")
     (height, width), (kernel_height, kernel_width) = X.shape[1:], K.shape[1:]
-    shape = (_count_windows(height, kernel_height), _count_windows(width, kernel_width))
+    shape = (output_size(height, kernel_height), output_size(width, kernel_width))
     position = i, j = _position(position, shape)
     rows, columns = list(range(i, i + kernel_height)), list(range(j, j + kernel_width))
     windows = np.lib.stride_tricks.sliding_window_view(X, K.shape[1:], axis=(1, 2))
@@ -448,7 +438,7 @@ def draw_pooling(
     _choice(convention, "convention", ("valid", "full"))
     X, columns = _array(X, 2, "X"), _whole(columns, "columns", 1)
     kernel, stride, padding = _pair(kernel, "kernel", 1), _pair(stride, "stride", 1), _pair(padding, "padding", 0)
-    shape = tuple(_count_windows(X.shape[a], kernel[a], stride[a], padding[a], 1, convention) for a in (0, 1))
+    shape = tuple(output_size(X.shape[a], kernel[a], stride[a], padding[a], 1, convention) for a in (0, 1))
     last = [(shape[a] - 1) * stride[a] for a in (0, 1)]
     if any(padding[a] >= kernel[a] or last[a] >= X.shape[a] + padding[a] for a in (0, 1)):
         raise ValueError("A window would lie outside the input: choose a larger kernel, or less padding or stride.")
@@ -516,7 +506,7 @@ def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="
     _choice(convention, "convention", ("valid", "full"))
     size, kernel, stride = _whole(size, "size", 1), _whole(kernel, "kernel", 1), _whole(stride, "stride", 1)
     padding, dilation = _whole(padding, "padding", 0), _whole(dilation, "dilation", 1)
-    num_windows = _count_windows(size, kernel, stride, padding, dilation, convention)
+    num_windows = output_size(size, kernel, stride, padding, dilation, convention)
     taps = [[n * stride + t * dilation for t in range(kernel)] for n in range(num_windows)]
     met = {cell for window in taps for cell in window}
     padded, extent = size + 2 * padding, taps[0][-1] + 1
