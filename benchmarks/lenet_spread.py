@@ -28,9 +28,8 @@ CONFIGURATIONS = [
     *(configuration(seed) for seed in SEEDS),
     *(configuration(seed, divisor=96) for seed in SEEDS),
     configuration(SEED, threads=2),
-    configuration(SEED, isa="AVX2"),
+    *(configuration(SEED, isa=isa) for isa in ("AVX2", "SSE41")),
     *(configuration(seed, threads=2) for seed in SEEDS if seed != SEED),
-    configuration(SEED, isa="SSE41"),
 ]
 
 
@@ -72,10 +71,9 @@ def in_a_process_of_its_own(wanted, tiny):
 
 
 def summary(runs, labels):
-    """The test images that no network got right, one network a seed, and what most of them took each for."""
-    predictions = [
-        run["predicted"] for run in runs if (run["threads"], run["isa"], run["divisor"]) == (1, "native", 256)
-    ]
+    """The test images that no network of another seed got right, and what most of them took each for."""
+    others = [configuration(seed) for seed in SEEDS if seed != SEED]
+    predictions = [run["predicted"] for run in runs if any(other.items() <= run.items() for other in others)]
     hard = []
     for index, (label, *answers) in enumerate(zip(labels, *predictions)):
         if label not in answers:
