@@ -158,9 +158,8 @@ def test_the_recorded_training_learns_as_published(claim):
 
 @each_training
 def test_the_notebook_shows_the_published_training_beside_it(claim):
-    shown = "\n".join(recorded_outputs(claim.notebook))
-    missing = [number for numbers in claim.epochs for number in numbers if f"{number:.6f}" not in shown]
-    assert missing == []
+    rows = [" ".join(f"{number:.4f}" for number in numbers) for numbers in claim.epochs]
+    assert any(all(row in output for row in rows) for output in recorded_outputs(claim.notebook)), rows
 
 
 @each_training
