@@ -1,12 +1,13 @@
 """Web pages of notebooks, and the index of them: each one file, readable without network and without JavaScript.
 
-nbconvert turns the cells into HTML; the page around them, the links between pages and the formulas (drawn as SVG, see
-``formulas``) are made here.
+nbconvert turns the cells into HTML and latex2mathml the formulas into MathML, which browsers draw by themselves; the
+page around them and the links between pages are made here.
 """
 
 from __future__ import annotations
 
 import functools
+import html
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import jinja2
+import latex2mathml.converter
 import markupsafe
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -22,7 +24,6 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from .files import write_text
-from .formulas import formula_html
 
 __all__ = ["Banner", "IndexRow", "Link", "opening", "write_index", "write_page"]
 
@@ -137,8 +138,19 @@ def _address(target, page):
     return Path(os.path.relpath(target, page.parent)).as_posix()
 
 
+def _formula(tex, display="inline"):
+    """A formula as MathML; as its TeX source where latex2mathml does not know a command."""
+    try:
+        mathml = latex2mathml.converter.convert(tex.replace("{aligned}", "{align*}"), display=display)
+    except Exception:  # each fault is an exception type of its own there, and all are faults of the formula
+        mathml = "\\"
+    if "\\" in mathml or "<mi>&</mi>" in mathml:
+        return f'<code class="formula">{html.escape(tex)}</code>'
+    return mathml
+
+
 class _Renderer(IPythonRenderer):
-    """Markdown with formulas drawn and with links to notebooks turned into links to their pages."""
+    """Markdown with formulas as MathML and with links to notebooks turned into links to their pages."""
 
     rewrite = staticmethod(lambda address: address)
 
@@ -146,10 +158,10 @@ class _Renderer(IPythonRenderer):
         return super().link(text, self.rewrite(url), title)
 
     def inline_math(self, body):
-        return formula_html(body)
+        return _formula(body)
 
     def block_math(self, body):
-        return f'<span class="display-formula" style="display:block">{formula_html(body, display=True)}</span>'
+        return f'<span class="display-formula" style="display:block">{_formula(body, "block")}</span>'
 
     def latex_environment(self, name, body):
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
@@ -192,8 +204,8 @@ def _with_image_texts(notebook):
 
 
 def _inline_html(markdown):
-    html = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown).strip()
-    return markupsafe.Markup(re.sub(r"^<p>|</p>$", "", html))
+    rendered = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown).strip()
+    return markupsafe.Markup(re.sub(r"^<p>|</p>$", "", rendered))
 
 
 @functools.cache
