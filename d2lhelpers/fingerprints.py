@@ -92,9 +92,10 @@ def _tree(source):
 
 
 def _plain(node):
-    """A syntax tree as nested lists, without what differs between Pythons: empty fields, and how f-strings are cut."""
+    """A syntax tree as nested lists, without what differs between Pythons: empty fields, empty texts in f-strings."""
     if isinstance(node, ast.JoinedStr):
-        return ["JoinedStr", _joined(node.values)]
+        parts = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+        return ["JoinedStr", *map(_plain, parts)]
     if isinstance(node, ast.AST):
         fields = [(name, value) for name, value in ast.iter_fields(node) if name not in ("kind", "type_comment")]
         filled = [[name, _plain(value)] for name, value in fields if value is not None and value != []]
@@ -106,19 +107,6 @@ def _plain(node):
 
 def _is_bare_string(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _joined(values):
-    """The parts of an f-string, with neighbouring texts joined and empty ones left out."""
-    parts = []
-    for value in values:
-        if not isinstance(value, ast.Constant):
-            parts.append(_plain(value))
-        elif parts and isinstance(parts[-1], str):
-            parts[-1] += ascii(value.value)[1:-1]
-        elif value.value:
-            parts.append(ascii(value.value)[1:-1])
-    return parts
 
 
 def imported_helpers(sources: list[str]) -> tuple[set[str], dict[str, Path]]:

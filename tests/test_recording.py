@@ -268,6 +268,7 @@ def test_solutions_are_recorded_too_and_names_choose(book, no_kernel, capsys):
     (book.folder / "solutions").mkdir()
     book.write("1", name="solutions/01_first_solutions.ipynb")
     book.write("1", name="02_second.ipynb")
+    assert [path.stem for path, _ in status(book.folder)] == ["01_first", "02_second", "01_first_solutions"]
     assert record(book.folder, ["01"]) == 0
     assert list(results(capsys.readouterr().out)) == ["01_first", "01_first_solutions"]
     assert [path.name for path, _ in status(book.folder)] == ["02_second.ipynb"]
