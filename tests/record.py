@@ -270,8 +270,64 @@ POOLING = [
     ),
 ]
 
-# 04_learning_a_kernel: R11 to R15, R20 to R23.
-LEARNING_A_KERNEL = []
+# An image of 6x8 ones whose columns 2 to 5 are zero.
+EDGE_IMAGE = [[1, 1, 0, 0, 0, 0, 1, 1]] * 6
+
+LEARNING_A_KERNEL = [
+    *(
+        Claim(
+            id,
+            source,
+            "cross-correlation by two loops",
+            "04_learning_a_kernel",
+            "cross_correlation",
+            {"X": count_up(3, 3), "K": count_up(2, 2)},
+            [[19, 25], [37, 43]],
+            (prints("input :", count_up(3, 3)), prints("output :", [[19, 25], [37, 43]])),
+        )
+        for id, source in [("R11", "T1"), ("R21", "T2")]
+    ),
+    Claim(
+        "R12",
+        "T1",
+        "convolution is cross-correlation with the kernel turned by 180 degrees",
+        "04_learning_a_kernel",
+        "cross_correlation",
+        {"X": count_up(3, 3), "K": [[3, 2], [1, 0]]},
+        [[5, 11], [23, 29]],
+        (prints("turned :", [[3, 2], [1, 0]]) + prints("convolution :", [[5, 11], [23, 29]]),),
+    ),
+    Claim(
+        "R14",
+        "T1",
+        "edges under (-1, 1)",
+        "04_learning_a_kernel",
+        "cross_correlation",
+        {"X": EDGE_IMAGE, "K": [[-1, 1]]},
+        [[0, -1, 0, 0, 0, 1, 0]] * 6,
+        (prints("kernel (-1, 1) :", [[0, -1, 0, 0, 0, 1, 0]] * 6),),
+    ),
+    Claim(
+        "R22",
+        "T2",
+        "edges under (1, -1): +1 where white turns black, -1 where black turns white",
+        "04_learning_a_kernel",
+        "cross_correlation",
+        {"X": EDGE_IMAGE, "K": [[1, -1]]},
+        [[0, 1, 0, 0, 0, -1, 0]] * 6,
+        (prints("kernel (1, -1) :", [[0, 1, 0, 0, 0, -1, 0]] * 6),),
+    ),
+    Claim(
+        "R22 transposed",
+        "T2",
+        "the transposed image has no edge for that kernel",
+        "04_learning_a_kernel",
+        "cross_correlation",
+        {"X": np.transpose(EDGE_IMAGE).tolist(), "K": [[1, -1]]},
+        np.zeros((8, 5)).tolist(),
+        (prints("transposed image, kernel (1, -1) :", np.zeros((8, 5))),),
+    ),
+]
 
 _MAX_POOL = (
     "MaxPool2D(size=(2, 2), stride=(2, 2), padding=(0, 0), "
@@ -322,8 +378,28 @@ LENET = [
     ),
 ]
 
-# 06_layers_from_scratch, 07_optimizers, 08_simple_convnet_mnist: R30 to R33, R36 to R39.
-FROM_SCRATCH = []
+FROM_SCRATCH = [
+    Claim(
+        "R33",
+        "T3",
+        "a 1x3x7x7 input and a 5x5 window give a column matrix of shape (9, 75)",
+        "06_layers_from_scratch",
+        "column_matrix_shape",
+        {"shape": (1, 3, 7, 7), "kernel": 5},
+        (9, 75),
+        ("(9, 75)\n",),
+    ),
+    Claim(
+        "R37",
+        "T3",
+        "six optimisers are found by their names, and a wrong name gets the right ones in reply",
+        "07_optimizers",
+        "unknown_optimiser",
+        {"name": "rmsprpo"},
+        "unknown optimiser 'rmsprpo': choose one of sgd, momentum, nesterov, adagrad, rmsprop, adam",
+        ("unknown optimiser 'rmsprpo': choose one of sgd, momentum, nesterov, adagrad, rmsprop, adam\n",),
+    ),
+]
 
 # 09_cifar10: R40 to R43.
 CIFAR10 = []
