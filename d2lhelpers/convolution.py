@@ -121,13 +121,13 @@ def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
     Source: Chellapilla et al., High Performance Convolutional Neural Networks for Document Processing, 2006
     (https://inria.hal.science/inria-00112631): convolution unrolled to a matrix product.
     """
-    options = stride, padding, dilation = _checked(X, K, bias, stride, padding, dilation, groups)
+    options = _checked(X, K, bias, stride, padding, dilation, groups)
     x, k = _to_nd(X), _to_nd(K)
     if groups == 1:
-        y = _windows_times_kernels(x, k, *options)
+        y = _one_group(x, k, *options)
     else:
         parts = zip(nd.split(x, groups, axis=1), nd.split(k, groups, axis=0))
-        y = nd.concat(*(_windows_times_kernels(*part, *options) for part in parts), dim=1)
+        y = nd.concat(*(_one_group(*part, *options) for part in parts), dim=1)
     if bias is not None:
         y = nd.broadcast_add(y, _to_nd(bias).reshape((1, -1, 1, 1)))
     return _like(y, X)
@@ -268,10 +268,11 @@ class CrossCorrelation2D(nn.Block):
         return _like(y.reshape(y.shape[2:]), X)
 
 
-def _windows_times_kernels(x, k, stride, padding, dilation):
-    """`conv2d` of one group, without bias."""
+def _one_group(x, k, stride, padding, dilation):
+    """`conv2d` of a single group, without bias: one gather and one matrix product."""
     if any(padding):
-        x = nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, padding[0], padding[0], padding[1], padding[1]))
+        p, q = padding
+        x = nd.pad(x, mode="constant", pad_width=(0, 0, 0, 0, p, p, q, q))
     (n, channels, *size), (num_out, _, *kernel) = x.shape, k.shape
     out = [output_size(*sizes) for sizes in zip(size, kernel, stride, (0, 0), dilation)]
     pixels = x.transpose((0, 2, 3, 1)).reshape((-1, channels))
