@@ -17,13 +17,12 @@ Nothing is executed here, and nothing else of ``d2lhelpers`` is imported::
 
 from __future__ import annotations
 
-from .figures import DEFAULT_DISTANCE, figure_distance
+from .figures import figure_distance
 from .markers import Bound, MarkerError, Markers, parse_markers
 from .notebooks import compare_notebooks
 from .outputs import compare_outputs
 
 __all__ = [
-    "DEFAULT_DISTANCE",
     "Bound",
     "MarkerError",
     "Markers",

@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from .figures import DEFAULT_DISTANCE, figure_distance, open_picture
+from .figures import figure_distance, open_picture
 from .markers import parse_markers
 from .text import bound_of, compare_exactly, compare_floats, read
 
@@ -137,7 +137,7 @@ def _compare_pictures(old, now, markers):
         sizes = ["{}x{}".format(*picture.size) for picture in (before, after)]
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
     distance = figure_distance(before, after)
-    bound = DEFAULT_DISTANCE if markers.figure is None else markers.figure
-    if distance <= bound:
+    allowed = markers.figure or 0
+    if distance <= allowed:
         return None
-    return f"{old.name}: the picture differs, distance {distance:.3f}, {bound:g} allowed"
+    return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"

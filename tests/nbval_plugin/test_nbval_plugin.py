@@ -131,7 +131,7 @@ def test_every_difference_is_found_named_and_measured(check):
         2: "new      | 3 epochs, loss 0.5",
         3: "recorded | the loss 0.5",
         5: 'recorded 1.00, new 1.40: 0.40 apart, 0.30 allowed (atol=0.3 on lines with "Epoch 0")',
-        7: "the picture differs, distance",
+        7: "the picture looks different, distance",
         9: "recorded none, new stdout",
         10: "recorded stdout, new none",
         11: "saved before this cell was run",
