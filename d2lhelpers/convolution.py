@@ -276,7 +276,7 @@ def _one_group(x, k, stride, padding, dilation):
     (n, channels, *size), (num_out, _, *kernel) = x.shape, k.shape
     out = [output_size(*sizes) for sizes in zip(size, kernel, stride, (0, 0), dilation)]
     pixels = x.transpose((0, 2, 3, 1)).reshape((-1, channels))
-    seen = nd.from_numpy(_pixels_seen(n, size, kernel, out, stride, dilation)).as_in_context(x.ctx)
+    seen = nd.array(_pixels_seen(n, size, kernel, out, stride, dilation), ctx=x.ctx, dtype="int32")
     windows = nd.take(pixels, seen, axis=0).reshape((-1, k.size // num_out))
     weights = k.transpose((0, 2, 3, 1)).reshape((num_out, -1))
     # The dense layer is MXNet's fastest product of two matrices on a CPU.
