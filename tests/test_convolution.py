@@ -337,6 +337,10 @@ K4 = nd.ones((4, 2, 2, 2))
         (lambda: conv2d(X4, K4, groups=2), "has 2 channels, and the kernel is for 2 in each of 2 groups"),
         (lambda: conv2d(X4, nd.ones((3, 1, 2, 2)), groups=2), "3 kernels do not fall into 2 equal groups"),
         (lambda: conv2d(X4, nd.ones((4, 2, 4, 2))), "A kernel that spans 4 does not fit into an input of 3"),
+        (
+            lambda: conv2d(X4, nd.ones((4, 2, 7, 2)), padding=1),
+            "an input of 3 with padding 1 on each side: pad 2 or more",
+        ),
         (lambda: conv2d(X4, K4, dilation=(1, 4)), "A kernel that spans 5 does not fit into an input of 4"),
         (lambda: conv2d(X4, K4, stride=0), "stride is an integer of 1 or more, not 0"),
         (lambda: conv2d(X4, K4, stride=(1, 1.0)), "stride is an integer of 1 or more, not 1.0"),
