@@ -52,6 +52,24 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """One number of a training, which is not the same on every machine.
+
+    Attributes:
+        id, source, says, notebook: as in `Claim`.
+        text: what stands before the number in the recorded output.
+        bounds: the least and the greatest value that is right. Too good is an alarm, too.
+    """
+
+    id: str
+    source: str
+    says: str
+    notebook: str
+    text: str
+    bounds: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Training:
     """A published training run; ours must learn as well, and not suspiciously better.
 
@@ -101,6 +119,18 @@ def convolution_shape(id, source, recorded, size, expected, **options):
     inputs = {"size": size, **options}
     return Claim(id, source, says, "02_padding_and_stride", "convolution_shape", inputs, expected, (recorded,))
 
+
+LAYERS = (
+    "Relu",
+    "Sigmoid",
+    "Affine",
+    "SoftmaxWithLoss",
+    "Dropout",
+    "BatchNorm 2-D",
+    "BatchNorm 4-D",
+    "Convolution",
+    "MaxPooling",
+)
 
 WORKED_INPUT = [[1, 2, 3, 0], [0, 1, 2, 3], [3, 0, 1, 2], [2, 3, 0, 1]]
 WORKED_KERNEL = [[2, 0, 1], [0, 1, 2], [1, 0, 2]]
@@ -274,6 +304,51 @@ POOLING = [
 EDGE_IMAGE = [[1, 1, 0, 0, 0, 0, 1, 1]] * 6
 
 LEARNING_A_KERNEL = [
+    Claim(
+        "R13",
+        "T1",
+        "a convolution layer of its own: a weight of the kernel's shape and one bias",
+        "04_learning_a_kernel",
+        "layer_with_bias",
+        {"X": count_up(3, 3), "K": count_up(2, 2), "bias": 100},
+        [[119, 125], [137, 143]],
+        ("CrossCorrelation2D(kernel_size=(2, 2), use_bias=True)\n" + prints("output :", [[119, 125], [137, 143]]),),
+    ),
+    Claim(
+        "R15",
+        "T1",
+        "a kernel learned in 50 epochs, learning rate 0.01, weight decay 0.1, from the start that fits its table",
+        "04_learning_a_kernel",
+        "learned_with_decay",
+        {"start": (0.362136, 0.633088), "lr": 0.01, "weight_decay": 0.1, "num_epochs": 50},
+        ([23.8259, 9.5828, 6.6669, 4.9749, 3.7512, 2.8428, 2.1634, 1.6526], (-0.9904, 0.9904)),
+        (
+            "    1    23.8259    23.8259 ",
+            "    8     1.6526     1.6526 ",
+            "after 50 epochs: published weight (-0.9904, 0.9904), bias -5.6e-06\n",
+            "its start weight (-0.9904, 0.9904), ",
+        ),
+    ),
+    Claim(
+        "R20",
+        "T2",
+        "small kernels and depth beat large kernels: three layers of 3x3 see as far as one of 7x7, with fewer weights",
+        "04_learning_a_kernel",
+        "sight_and_weights",
+        {"stacks": [[7], [3, 3, 3]], "channels": 16},
+        [(7, 12544), (7, 6912)],
+        ("sees 7 pixels a side, 12544 weights\n", "sees 7 pixels a side, 6912 weights\n"),
+    ),
+    Claim(
+        "R23",
+        "T2",
+        "a 1x2 kernel without bias, learned in 10 steps with learning rate 0.03, comes close to (1, -1)",
+        "04_learning_a_kernel",
+        "learned_without_bias",
+        {"start": (0.3, 0.1), "lr": 0.03, "num_steps": 10},
+        (1.0, -1.0),
+        ("CrossCorrelation2D loss 0.0464 [[ 1.01", "step 2, loss ", "step 10, loss 0.0"),
+    ),
     *(
         Claim(
             id,
@@ -345,6 +420,18 @@ Sequential(
 )
 """
 
+CIFAR10_PRINTED = f"""\
+HybridSequential(
+  (0): Conv2D(None -> 8, kernel_size=(5, 5), stride=(1, 1), Activation(relu))
+  (1): {_MAX_POOL}
+  (2): Conv2D(None -> 16, kernel_size=(3, 3), stride=(1, 1), Activation(relu))
+  (3): {_MAX_POOL}
+  (4): Flatten
+  (5): Dense(None -> 128, Activation(relu))
+  (6): Dense(None -> 10, linear)
+)
+"""
+
 LENET = [
     Claim(
         "R08 context",
@@ -380,6 +467,59 @@ LENET = [
 
 FROM_SCRATCH = [
     Claim(
+        "R30 activations",
+        "T3",
+        "identity, step, sigmoid and ReLU at five points, with their gradients",
+        "06_layers_from_scratch",
+        "activations",
+        {"x": [-2, -0.5, 0, 0.5, 2]},
+        {
+            "identity": [[-2, -0.5, 0, 0.5, 2], [1, 1, 1, 1, 1]],
+            "step": [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]],
+            "sigmoid": [[0.1192, 0.3775, 0.5, 0.6225, 0.8808], [0.105, 0.235, 0.25, 0.235, 0.105]],
+            "relu": [[0, 0, 0, 0.5, 2], [0, 0, 0, 1, 1]],
+        },
+        (
+            "identity  [-2.  -0.5  0.   0.5  2. ]  slope [1. 1. 1. 1. 1.]\n",
+            "step      [0. 0. 0. 1. 1.]  slope [0. 0. 0. 0. 0.]\n",
+            "sigmoid   [0.1192 0.3775 0.5    0.6225 0.8808]  slope [0.105 0.235 0.25  0.235 0.105]\n",
+            "relu      [0.  0.  0.  0.5 2. ]  slope [0. 0. 0. 1. 1.]\n",
+        ),
+    ),
+    Claim(
+        "R30 losses",
+        "T3",
+        "softmax of one row and of two, mean squared error, cross-entropy with an index and with a one-hot label",
+        "06_layers_from_scratch",
+        "softmax_and_losses",
+        {"odds": [1, 2, 5], "label": 2},
+        {"softmax": [0.125, 0.25, 0.625], "squared": 0.0729, "index": 0.47, "one-hot": 0.47},
+        (
+            "[0.125 0.25  0.625]\n[0.125 0.25  0.625]\n[[0.125 0.25  0.625]\n [0.625 0.25  0.125]]\n",
+            "mean squared error 0.0729\ncross-entropy      0.4700\none-hot            0.4700\n",
+        ),
+    ),
+    Claim(
+        "R31",
+        "T3",
+        "the gradient of a sum of squares at (3, 4) by central differences",
+        "06_layers_from_scratch",
+        "gradient_of_squares",
+        {"point": [3.0, 4.0]},
+        [6.0, 8.0],
+        ("[6. 8.]\n",),
+    ),
+    Claim(
+        "R32",
+        "T3",
+        "nine layers whose backward pass is the gradient of their forward pass",
+        "06_layers_from_scratch",
+        "layers_that_fail_their_gradient_check",
+        {"layers": LAYERS},
+        [],
+        tuple(f"{name} " for name in LAYERS),
+    ),
+    Claim(
         "R33",
         "T3",
         "a 1x3x7x7 input and a 5x5 window give a column matrix of shape (9, 75)",
@@ -388,6 +528,20 @@ FROM_SCRATCH = [
         {"shape": (1, 3, 7, 7), "kernel": 5},
         (9, 75),
         ("(9, 75)\n",),
+    ),
+    Claim(
+        "R36",
+        "T3",
+        "in MNIST's files images begin at byte 16 and labels at byte 8",
+        "08_simple_convnet_mnist",
+        "idx_offsets",
+        {"images": (2, 28, 28), "labels": (3,)},
+        (16, 8),
+        (
+            "[ 2051 60000    28    28] [ 2049 60000]\n",
+            "(60000, 1, 28, 28) float32 0.0 1.0 (10000, 1, 28, 28)\n",
+            "one-hot: 5 -> [0. 0. 0. 0. 0. 1. 0. 0. 0. 0.]\n",
+        ),
     ),
     Claim(
         "R37",
@@ -399,10 +553,116 @@ FROM_SCRATCH = [
         "unknown optimiser 'rmsprpo': choose one of sgd, momentum, nesterov, adagrad, rmsprop, adam",
         ("unknown optimiser 'rmsprpo': choose one of sgd, momentum, nesterov, adagrad, rmsprop, adam\n",),
     ),
+    Claim(
+        "R38",
+        "T3",
+        "a trainer that counts by epochs: 2,050 samples in minibatches of 100 are 21 steps, the last with 50",
+        "08_simple_convnet_mnist",
+        "steps_of_a_trainer",
+        {"num_samples": 2050, "batch_size": 100, "num_epochs": 5},
+        (5, 105, 50),
+        ("5 epochs, 105 steps, the last with 50\n",),
+    ),
+    Claim(
+        "R39 parameters",
+        "T3",
+        "conv(30 filters 5x5) - relu - max pool 2 - affine 100 - relu - affine 10 on 28x28 images, and its parameters",
+        "08_simple_convnet_mnist",
+        "simple_conv_net",
+        {},
+        {"conv": 780, "relu1": 0, "pool": 0, "affine1": 432100, "relu2": 0, "affine2": 1010},
+        ("parameters 780\n", "parameters 432100\n", "parameters 1010\n", "together 433890\n"),
+    ),
 ]
 
 # 09_cifar10: R40 to R43.
-CIFAR10 = []
+CIFAR10 = [
+    Claim(
+        "R40",
+        "T4",
+        "sixteen pixels to nine: a dense layer needs 144 weights where a 2x2 kernel needs 4",
+        "09_cifar10",
+        "weights_of_dense_and_convolution",
+        {"size": 4, "kernel": 2},
+        (144, 4),
+        ("(9, 16) weights : 144\n", "(1, 1, 2, 2) weights : 4\n"),
+    ),
+    Claim(
+        "R40 pooling",
+        "T4",
+        "maximum, average and global maximum over windows of 2x2, and ceil_mode, which keeps the last windows",
+        "09_cifar10",
+        "poolings",
+        {"data": count_up(1, 1, 5, 5)},
+        {
+            "max": [[[[6, 8], [16, 18]]]],
+            "ceil": [[[[6, 8, 9], [16, 18, 19], [21, 23, 24]]]],
+            "avg": [[[[3, 5], [13, 15]]]],
+            "global": [[[[24]]]],
+        },
+        (
+            prints("max :", [[[[6, 8], [16, 18]]]]),
+            prints("max, ceil_mode :", [[[[6, 8, 9], [16, 18, 19], [21, 23, 24]]]]),
+            prints("average :", [[[[3, 5], [13, 15]]]]),
+            prints("global max :", [[[[24]]]]),
+        ),
+    ),
+    Claim(
+        "R41",
+        "T4",
+        "pixels are scaled to [-1, 1] by mean 0.5 and standard deviation 0.5; a minibatch has shape 4x3x32x32",
+        "09_cifar10",
+        "scaled_pixels",
+        {"pixels": [0, 51, 255]},
+        [-1.0, -0.6, 1.0],
+        ("[-1.  -0.6  1. ]\n", "from -1.0 to 1.0\n", "minibatch : (4, 3, 32, 32) (4,)\n"),
+    ),
+    Claim(
+        "R42 network",
+        "T4",
+        "the network, printed",
+        "09_cifar10",
+        "printed_cifar10_net",
+        {},
+        CIFAR10_PRINTED,
+        (CIFAR10_PRINTED,),
+    ),
+    Claim(
+        "R42 parameters",
+        "T4",
+        "its parameters by layer and in all",
+        "09_cifar10",
+        "cifar10_parameters",
+        {},
+        ([608, 1168, 73856, 1290], 76922),
+        ("by layer : [608, 1168, 73856, 1290]\nnetwork  : 76922\n",),
+    ),
+    Claim(
+        "R42 sizes",
+        "T4",
+        "its sizes, 32, 28, 14, 12, 6; the first four layers, a network of their own, end at 16 maps of 6x6",
+        "09_cifar10",
+        "cifar10_sizes",
+        {},
+        [28, 14, 12, 6],
+        (
+            "Conv2D     (4, 8, 28, 28)\n",
+            "MaxPool2D  (4, 8, 14, 14)\n",
+            "Conv2D     (4, 16, 12, 12)\n",
+            "(4, 16, 6, 6)\n",
+        ),
+    ),
+    Claim(
+        "R43 by class",
+        "T4",
+        "its accuracy by class, 51 % of the dogs and 40 % of the trucks, is the 9 % it has overall",
+        "09_cifar10",
+        "mean_of_classes",
+        {"by_class": {"dog": 0.51, "truck": 0.40}, "num_classes": 10},
+        0.09,
+        ("dog         0.51", "truck       0.40", "mean        0.09"),
+    ),
+]
 
 CLAIMS = [*CONVOLUTION, *PADDING_AND_STRIDE, *POOLING, *LEARNING_A_KERNEL, *LENET, *FROM_SCRATCH, *CIFAR10]
 
@@ -429,5 +689,34 @@ TRAINING = [
         below=0.02,
         above=0.06,
         final_test=(0.877, 0.94),
+    ),
+]
+
+BOUNDED = [
+    Bounded(
+        "R39 accuracy",
+        "T3",
+        "2,000 images of MNIST, 20 epochs, minibatches of 100, Adam with learning rate 0.001",
+        "08_simple_convnet_mnist",
+        "final test accuracy ",
+        (0.90, 0.94),
+    ),
+    Bounded(
+        "R39 all images",
+        "T3",
+        "the same network, one epoch over all 60,000 images",
+        "08_simple_convnet_mnist",
+        "test accuracy ",
+        (0.96, 0.985),
+    ),
+    Bounded("R43 as published", "T4", "9 % of the test images, about chance", "09_cifar10", "here : ", (0.05, 0.15)),
+    Bounded("R43 put right", "T4", "the same network, trained rightly", "09_cifar10", "none : ", (0.46, 0.56)),
+    Bounded(
+        "R43 beyond",
+        "T4",
+        "the same size of network with flips, crops and batch normalisation",
+        "09_cifar10",
+        "with flips, crops and batch normalisation : ",
+        (0.55, 0.68),
     ),
 ]

@@ -6,15 +6,17 @@ from functools import cache
 from pathlib import Path
 
 import d2lhelpers
-from d2lhelpers.convolution import corr2d
-from d2lhelpers.networks import lenet, num_parameters
-from d2lhelpers.numpy_cnn import create_optimizer, im2col
+import d2lhelpers.numpy_cnn as cnn
+from d2lhelpers.convolution import CrossCorrelation2D, corr2d, receptive_field
+from d2lhelpers.data.idx import parse_idx
+from d2lhelpers.networks import cifar10_net, lenet, num_parameters
 
 import nbformat
 import numpy as np
 import pytest
 from mxnet import nd
-from record import CLAIMS, SOURCES, TRAINING
+from mxnet.gluon import nn
+from record import BOUNDED, CLAIMS, SOURCES, TRAINING
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -72,12 +74,12 @@ def cross_correlation(X, K):
 
 
 def column_matrix_shape(shape, kernel):
-    return im2col(np.zeros(shape), kernel).shape
+    return cnn.im2col(np.zeros(shape), kernel).shape
 
 
 def unknown_optimiser(name):
     with pytest.raises(ValueError) as caught:
-        create_optimizer(name)
+        cnn.create_optimizer(name)
     return str(caught.value)
 
 
@@ -98,7 +100,161 @@ def lenet_parameters():
     return num_parameters(net)
 
 
+def layer_with_bias(X, K, bias):
+    layer = CrossCorrelation2D(np.shape(K))
+    layer.initialize()
+    assert (layer.weight.shape, layer.bias.shape) == (np.shape(K), (1,))
+    layer.weight.set_data(nd.array(K))
+    layer.bias.set_data(nd.array([bias]))
+    return layer(nd.array(X)).asnumpy().tolist()
+
+
+def descended(kernel, start, use_bias, lr, num_steps, weight_decay=0):
+    """Gradient descent on the summed squared error over the black bar's edges; the losses and the weights."""
+    image = np.ones((6, 8))
+    image[:, 2:6] = 0
+    windows = np.stack([image[:, :-1].ravel(), image[:, 1:].ravel(), np.full(42, float(use_bias))], axis=1)
+    edges, weights, losses = windows[:, :2] @ kernel, np.array([*start, 0.0]), []
+    for _ in range(num_steps):
+        error = windows @ weights - edges
+        losses.append((error**2).sum())
+        weights -= lr * (2 * windows.T @ error + weight_decay * weights)
+    return losses, weights[:2]
+
+
+def learned_with_decay(start, lr, weight_decay, num_epochs):
+    losses, weights = descended((-1, 1), start, True, lr, num_epochs, weight_decay)
+    return [round(loss, 4) for loss in losses[:8]], tuple(weights.round(4).tolist())
+
+
+def learned_without_bias(start, lr, num_steps):
+    return tuple(descended((1, -1), start, False, lr, num_steps)[1].round(1).tolist())
+
+
+def sight_and_weights(stacks, channels):
+    return [
+        (receptive_field([(kernel, 1) for kernel in stack]), sum(kernel**2 for kernel in stack) * channels**2)
+        for stack in stacks
+    ]
+
+
+def activations(x):
+    x = np.array(x)
+    pairs = {name: [getattr(cnn, name)(x), getattr(cnn, f"{name}_grad")(x)] for name in ("identity", "step", "sigmoid")}
+    pairs["relu"] = [cnn.relu(x), cnn.relu_grad(x)]
+    return {name: np.round(pair, 4).tolist() for name, pair in pairs.items()}
+
+
+def softmax_and_losses(odds, label):
+    probability = cnn.softmax(np.log(odds))
+    assert np.allclose(cnn.softmax(np.log([odds, odds]) + 1000), probability)
+    one_hot = np.eye(len(odds))[label]
+    return {
+        "softmax": probability.round(12).tolist(),
+        "squared": round(float(cnn.mean_squared_error(probability, one_hot)), 4),
+        "index": round(float(cnn.cross_entropy(probability, label)), 4),
+        "one-hot": round(float(cnn.cross_entropy(probability, one_hot)), 4),
+    }
+
+
+def gradient_of_squares(point):
+    return cnn.numerical_gradient(lambda a: (a**2).sum(), np.array(point)).round(6).tolist()
+
+
+def layers_that_fail_their_gradient_check(layers):
+    rng = np.random.default_rng(0)
+    gamma, beta, weight = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(2, 3, 2, 2))
+    made = {
+        "Relu": (cnn.Relu(), (3, 4)),
+        "Sigmoid": (cnn.Sigmoid(), (3, 4)),
+        "Affine": (cnn.Affine(rng.normal(size=(4, 6)), rng.normal(size=4)), (5, 6)),
+        "SoftmaxWithLoss": (cnn.SoftmaxWithLoss(), (3, 4), np.array([0, 3, 1])),
+        "Dropout": (cnn.Dropout(0.4, seed=1), (3, 4)),
+        "BatchNorm 2-D": (cnn.BatchNormalization(gamma, beta), (6, 3)),
+        "BatchNorm 4-D": (cnn.BatchNormalization(gamma, beta), (4, 3, 2, 2)),
+        "Convolution": (cnn.Convolution(weight, [0, 1], padding=1), (2, 3, 5, 5)),
+        "MaxPooling": (cnn.MaxPooling(2), (2, 3, 4, 4)),
+    }
+    assert set(made) == set(layers)
+    errors = {
+        name: max(cnn.layer_gradient_check(layer, rng.normal(size=shape), *labels).values())
+        for name, (layer, shape, *labels) in made.items()
+    }
+    return [name for name in layers if not errors[name] < 1e-7]
+
+
+def idx_offsets(images, labels):
+    offsets = []
+    for shape in (images, labels):
+        array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+        file = np.array([2048 + len(shape), *shape], ">i4").tobytes() + array.tobytes()
+        offsets.append(len(file) - array.nbytes)
+        assert (parse_idx(file) == np.frombuffer(file, np.uint8, offset=offsets[-1]).reshape(shape)).all()
+    return tuple(offsets)
+
+
+def steps_of_a_trainer(num_samples, batch_size, num_epochs):
+    x, t = np.zeros((num_samples, 1, 8, 8)), np.zeros(num_samples, int)
+    trainer = cnn.Trainer(
+        cnn.SimpleConvNet((1, 8, 8)), x, t, x[:1], t[:1], num_epochs=num_epochs, batch_size=batch_size
+    )
+    trainer.train_step = lambda x, t: trainer.history.loss.append(len(x))
+    history = trainer.train()
+    return len(history.train_accuracy), len(history.loss), history.loss[-1]
+
+
+def simple_conv_net():
+    layers = cnn.SimpleConvNet().layers
+    return {name: sum(array.size for array in layer.params.values()) for name, layer in layers.items()}
+
+
+def weights_of_dense_and_convolution(size, kernel):
+    dense = nn.Dense((size - kernel + 1) ** 2, in_units=size**2, use_bias=False)
+    return num_parameters(dense), num_parameters(nn.Conv2D(1, kernel, in_channels=1, use_bias=False))
+
+
+def poolings(data):
+    X, window = nd.array(data), {"kernel": (2, 2), "stride": (2, 2)}
+    ways = {
+        "max": {"pool_type": "max", **window},
+        "ceil": {"pool_type": "max", "pooling_convention": "full", **window},
+        "avg": {"pool_type": "avg", **window},
+        "global": {"pool_type": "max", "global_pool": True},
+    }
+    return {name: nd.Pooling(X, **options).asnumpy().tolist() for name, options in ways.items()}
+
+
+def scaled_pixels(pixels):
+    return [round((pixel / 255 - 0.5) / 0.5, 6) for pixel in pixels]
+
+
+def printed_cifar10_net():
+    return f"{cifar10_net()}\n"
+
+
+def cifar10_parameters():
+    net = cifar10_net()
+    net.initialize()
+    net(nd.zeros((1, 3, 32, 32)))
+    return [count for count in map(num_parameters, net) if count], num_parameters(net)
+
+
+def cifar10_sizes():
+    net = cifar10_net()
+    net.initialize()
+    X, sizes = nd.zeros((1, 3, 32, 32)), []
+    for layer in net[:4]:
+        X = layer(X)
+        sizes.append(X.shape[-1])
+    return sizes
+
+
+def mean_of_classes(by_class, num_classes):
+    return round(sum(by_class.values()) / num_classes, 2)
+
+
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+each_bounded = pytest.mark.parametrize("claim", BOUNDED, ids=lambda claim: claim.id)
 each_training = pytest.mark.parametrize("claim", TRAINING, ids=lambda claim: claim.id)
 
 
@@ -120,14 +276,27 @@ def test_a_misprint_is_wrong(claim):
 
 
 def test_claims_are_named_once_and_have_a_source_and_a_record():
-    ids = [claim.id for claim in [*CLAIMS, *TRAINING]]
+    ids = [claim.id for claim in [*CLAIMS, *BOUNDED, *TRAINING]]
     assert len(ids) == len(set(ids))
     assert all(re.match(r"R\d\d\b", id) for id in ids)
-    assert {claim.source for claim in [*CLAIMS, *TRAINING]} <= set(SOURCES)
+    assert {claim.source for claim in [*CLAIMS, *BOUNDED, *TRAINING]} <= set(SOURCES)
     assert all(claim.recorded and all(claim.recorded) for claim in CLAIMS)
 
 
 # Training: compared within bounds.
+
+
+def recorded_number(claim, outputs):
+    """The last number that stands behind the claim's text."""
+    found = [number for output in outputs for number in re.findall(re.escape(claim.text) + r"(\d+\.\d+)", output)]
+    assert found, f"no cell of {claim.notebook} printed {claim.text!r} and a number"
+    return float(found[-1])
+
+
+@each_bounded
+def test_a_recorded_number_is_within_its_bounds(claim):
+    low, high = claim.bounds
+    assert low <= recorded_number(claim, recorded_outputs(claim.notebook)) <= high
 
 
 def recorded_run(claim, outputs):
