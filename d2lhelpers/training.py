@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import sys
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from mxnet import autograd, gluon
 from tqdm import tqdm
 
 from .context import context_of, move_to
+from .graphs import as_one_graph
 from .metrics import count_correct, evaluate_accuracy
 
 __all__ = ["History", "fit"]
@@ -40,23 +40,6 @@ class History:
     interrupted: bool = False
 
 
-@contextlib.contextmanager
-def _as_one_graph(net):
-    """``net`` as one static graph over the same parameters, where that can be; the block itself stays as it was."""
-    layers = list(net) if type(net) is gluon.nn.Sequential else [net]
-    if not all(isinstance(layer, gluon.HybridBlock) for layer in layers) or any(layer._active for layer in layers):
-        yield net  # not traceable, or hybridised already as its owner wants it
-        return
-    graph = gluon.nn.HybridSequential(prefix="")
-    graph.add(*layers)
-    graph.hybridize(static_alloc=True, static_shape=True)
-    try:
-        yield graph
-    finally:
-        for layer in layers:
-            layer.hybridize(False)
-
-
 def fit(
     net,
     train_iter,
@@ -74,7 +57,7 @@ def fit(
 
     The gradient of a minibatch is divided by the samples it holds, the last, smaller one too. MXNet's engine is waited
     for once an epoch, so reading a loss never stalls the next minibatch. Gluon blocks that can be are run as one static
-    graph.
+    graph (``graphs.as_one_graph``), whose results are the plain network's up to rounding.
 
     Args:
         net: an initialised Gluon block; takes X, returns scores of shape (samples, classes).
@@ -113,7 +96,7 @@ def fit(
     history = History()
     try:
         num_batches = num_epochs * len(train_iter) if hasattr(train_iter, "__len__") else None
-        with _as_one_graph(net) as graph, tqdm(total=num_batches, unit="batch", disable=not show) as bar:
+        with as_one_graph(net) as graph, tqdm(total=num_batches, unit="batch", disable=not show) as bar:
             for epoch in range(num_epochs):
                 start = time.perf_counter()
                 mean_loss, train_accuracy = _train_epoch(graph, train_iter, trainer, loss, ctx, divisor, bar)

@@ -1,0 +1,139 @@
+"""A network as one static graph: the same function of the same parameters, computed in less time."""
+
+from __future__ import annotations
+
+import contextlib
+
+from mxnet import gluon
+from mxnet.gluon import nn
+
+__all__ = ["ConvolveAndPool", "as_one_graph"]
+
+# oneDNN's convolutions for AVX-512 work on blocks of so many channels.
+_BLOCK = 16
+# Blocks are filled up if that makes at most so many channels of one.
+_MOST_PADDING = 1.6
+
+
+class ConvolveAndPool(gluon.HybridBlock):
+    """Convolution, ReLU, max pooling, once or several times over: the same parameters, outputs and gradients, sooner.
+
+    Two things are done differently. The ReLU comes after the pooling, where there are fewer numbers: the larger of two
+    numbers stays the larger, so neither outputs nor gradients change, to the bit. And the channels between the layers
+    are filled up with zeros to whole blocks of 16, the size that the kernels of AVX-512 work in; that changes the
+    outputs by rounding only.
+    """
+
+    def __init__(self, pairs, pad: bool = True):
+        """Take the layers; the parameters stay theirs.
+
+        Args:
+            pairs: (convolution, pooling) in order: for each pair `pools_after_relu` holds.
+            pad: whether channels are filled up; the shapes of all parameters must be known for that.
+        """
+        super().__init__(prefix="")
+        self._pad, self._options = pad, []
+        for i, (convolution, pooling) in enumerate(pairs):
+            self._options.append(convolution._kwargs)
+            self.params.update(convolution.params)
+            setattr(self, f"pooling{i}", pooling)
+            setattr(self, f"weight{i}", convolution.weight)
+            if convolution.bias is not None:
+                setattr(self, f"bias{i}", convolution.bias)
+
+    @staticmethod
+    def pools_after_relu(convolution, pooling) -> bool:
+        """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``."""
+        return (
+            type(convolution) is nn.Conv2D
+            and type(pooling) is nn.MaxPool2D
+            and convolution._kwargs["num_group"] == 1
+            and convolution.act is not None
+            and convolution.act._act_type == "relu"
+        )
+
+    def hybrid_forward(self, F, x, **parameters):
+        """Map images of shape (N, C, H, W) to those of the last pooling."""
+        filled = 0
+        for i, options in enumerate(self._options):
+            weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
+            channels, inputs, *kernel = getattr(self, f"weight{i}").shape
+            if filled:
+                weight = F.concat(weight, F.zeros((channels, filled, *kernel)), dim=1)
+            inputs, filled = inputs + filled, _missing(channels) if self._pad else 0
+            if filled:
+                weight = F.concat(weight, F.zeros((filled, inputs, *kernel)), dim=0)
+                bias = None if bias is None else F.concat(bias, F.zeros((filled,)), dim=0)
+            arrays = (weight,) if bias is None else (weight, bias)
+            x = F.Convolution(x, *arrays, **{**options, "num_filter": channels + filled})
+            x = F.Activation(getattr(self, f"pooling{i}")(x), act_type="relu")
+        return F.slice_axis(x, axis=1, begin=0, end=channels) if filled else x
+
+
+def _missing(channels):
+    extra = -channels % _BLOCK
+    return extra if channels + extra <= _MOST_PADDING * channels else 0
+
+
+@contextlib.contextmanager
+def as_one_graph(net):
+    """``net`` as one static graph over the same parameters, where that can be; the block itself stays as it was.
+
+    Args:
+        net: a Gluon block. One that is hybridised already, or cannot be, is given back as it is.
+
+    Yields:
+        a callable: a minibatch to the network's output.
+    """
+    row = type(net) in (nn.Sequential, nn.HybridSequential)
+    layers = list(net) if row else [net]
+    traceable = all(isinstance(layer, gluon.HybridBlock) for layer in layers)
+    if not traceable or any(layer._active for layer in layers):
+        yield net
+        return
+    try:
+        yield _Graph(layers)
+    finally:
+        for layer in layers:
+            layer.hybridize(False)
+
+
+class _Graph:
+    """Layers in a row as one hybridised graph, built when the first minibatch tells all shapes."""
+
+    def __init__(self, layers):
+        self._layers, self._graph = layers, None
+
+    def __call__(self, X):
+        if self._graph is None:
+            _infer_shapes(self._layers, X)
+            self._graph = nn.HybridSequential(prefix="")
+            self._graph.add(*_merged(self._layers))
+            self._graph.hybridize(static_alloc=True, static_shape=True)
+        return self._graph(X)
+
+
+def _infer_shapes(layers, X):
+    """Give the parameters the shapes and first values that the first forward pass would have given them."""
+    plain = nn.HybridSequential(prefix="")
+    plain.add(*layers)
+    parameters = plain.collect_params().values()
+    if any(parameter.shape is None or 0 in parameter.shape for parameter in parameters):
+        plain.infer_shape(X)
+        for parameter in parameters:
+            parameter._finish_deferred_init()
+
+
+def _merged(layers):
+    """The layers, each run of convolutions with poolings as one block."""
+    merged, pairs, rest = [], [], list(layers)
+    while rest:
+        if len(rest) > 1 and ConvolveAndPool.pools_after_relu(*rest[:2]):
+            pairs.append(tuple(rest[:2]))
+            rest = rest[2:]
+            continue
+        if pairs:
+            merged.append(ConvolveAndPool(pairs))
+            pairs = []
+        merged.append(rest.pop(0))
+    return [*merged, ConvolveAndPool(pairs)] if pairs else merged
