@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
-import platform
 from pathlib import Path
 
 from d2lhelpers.augmentation import AugmentedIterator, random_crop, random_flip
@@ -24,7 +22,7 @@ from d2lhelpers.seeding import seed_everything
 from d2lhelpers.training import fit
 
 import mxnet as mx
-import numpy as np
+from machine import describe_machine
 from mxnet import gluon
 
 RESULTS = Path(__file__).parent / "results" / "cifar10_ablation.json"
@@ -48,22 +46,6 @@ SETTINGS = {
     "padding": 4,
 }
 TINY = {**SETTINGS, "seeds": [0], "sizes": [20, 40], "test_images": 30, "steps": 4, "batch_size": 16}
-
-
-def machine() -> dict:
-    """What the numbers were measured on."""
-    model = platform.processor()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "mxnet": mx.__version__,
-    }
 
 
 def run(variant: str, num_images: int, seed: int, settings: dict) -> dict:
@@ -112,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
             print("{variant:20} {images:5} images, seed {seed}: {test_accuracy:.3f}".format(**runs[-1]), flush=True)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        result = {"machine": machine(), "settings": settings, "runs": runs}
+        result = {"machine": describe_machine(), "settings": settings, "runs": runs}
         output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

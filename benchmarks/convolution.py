@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
-import platform
 import statistics
 import time
 
 from d2lhelpers.convolution import conv2d, corr2d
+from d2lhelpers.seeding import seed_everything
 
-import mxnet as mx
 import numpy as np
+from machine import describe_machine
 from mxnet import nd
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "convolution.json"
@@ -116,21 +115,6 @@ def rounded(value):
     return float(f"{value:.3g}")
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": int(os.environ["OMP_NUM_THREADS"]),
-        "load before": round(os.getloadavg()[0], 1),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "mxnet": mx.__version__,
-    }
-
-
 def show(report):
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
     print(
@@ -152,9 +136,9 @@ def main():
     parser.add_argument("--tiny", action="store_true", help="sizes that take a second, to see that it works")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="where the table is saved")
     arguments = parser.parse_args()
-    mx.random.seed(0)
+    seed_everything(0)
     rounds, patience = (2, 0.001) if arguments.tiny else (11, 0.05)
-    about = machine()  # before the work, which counts as load
+    about = describe_machine()  # before the work, which counts as load
     report = {"machine": about, "rounds": rounds, "cases": measure(cases(arguments.tiny), rounds, patience)}
     show(report)
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "convolution.py"
 WAYS = {"loops", "conv2d", "nd.Convolution"}
-MACHINE = {"processor", "cores", "threads", "load before", "system", "python", "numpy", "mxnet"}
+MACHINE = {"processor", "cores", "threads", "load", "system", "python", "numpy", "mxnet"}
 
 
 def check(report):

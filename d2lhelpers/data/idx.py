@@ -1,8 +1,7 @@
 """The IDX format: the file format of MNIST and Fashion-MNIST.
 
 Format: http://yann.lecun.com/exdb/mnist/ — two zero bytes, a type code, the number of axes, the length of each axis as
-    a
-big-endian 32-bit integer, then the elements, row-major and big-endian.
+a big-endian 32-bit integer, then the elements, row-major and big-endian.
 """
 
 from __future__ import annotations
@@ -41,8 +40,7 @@ def parse_idx(data: bytes, source: str = "the data") -> np.ndarray:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES:
         raise DataCorruptError(
             f"{source} is not an IDX file: it begins with the bytes {data[:4].hex(' ') or '(none)'}, expected 00 00, "
-            "a type code and "
-            "the number of axes; fetch it again"
+            "a type code and the number of axes; fetch it again"
         )
     dtype, ndim = np.dtype(_TYPES[data[2]]), data[3]
     head = 4 + 4 * ndim
