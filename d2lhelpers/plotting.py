@@ -102,7 +102,12 @@ def show_filters(weight, num_cols: int = 10, suptitle: str | None = None) -> np.
 
 
 def plot_curves(
-    xs: Sequence[float], curves: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str
+    xs: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    ylim: tuple[float, float] | None = None,
 ) -> Axes:
     """Draw curves over one common axis, with a legend if they are several.
 
@@ -112,6 +117,7 @@ def plot_curves(
         xlabel: name of the abscissa.
         ylabel: name of the ordinate.
         title: the figure's title.
+        ylim: the ends of the ordinate; by default as the curves need it.
 
     Returns:
         the matplotlib axes.
@@ -129,7 +135,7 @@ def plot_curves(
         axis.plot(xs, ys, style, label=name)
     if all(float(x).is_integer() for x in xs):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
     axis.grid(alpha=0.3)
     if len(curves) > 1:
         axis.legend()
@@ -142,13 +148,16 @@ def _styles():
         yield from ("o-", "s--", "^-.", "d:")
 
 
-def plot_confusion_matrix(matrix, class_names: Sequence[str], title: str = "Confusion matrix") -> Axes:
-    """Draw a confusion matrix: each row in fractions of its true class, the fraction written in each field.
+def plot_confusion_matrix(
+    matrix, class_names: Sequence[str], title: str = "Confusion matrix", numbers: bool = True
+) -> Axes:
+    """Draw a confusion matrix: each row in fractions of its true class.
 
     Args:
         matrix: array of counts, shape (classes, classes); row: the true class, column: the predicted one.
         class_names: one name a class.
         title: the figure's title.
+        numbers: whether the fraction is written in each field of at least 0.005.
 
     Returns:
         the matplotlib axes.
@@ -163,7 +172,7 @@ def plot_confusion_matrix(matrix, class_names: Sequence[str], title: str = "Conf
     _, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
     image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), fraction in np.ndenumerate(fractions):
-        if fraction >= 0.005:
+        if numbers and fraction >= 0.005:
             colour = "white" if fraction > 0.5 else "black"
             axis.text(column, row, f"{fraction:.2f}", ha="center", va="center", fontsize=8, color=colour)
     axis.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")

@@ -16,7 +16,7 @@ _UNLIKE = 0.6  # squared difference in a window, in parts of what there is to se
 _FAINT = 0.01  # (a tenth of the range) squared: a structure that is fainter than this hardly counts
 
 # How far apart they are if they do not.
-_REACH = 16  # pixels: ink that is not found so near is missing
+_REACH = 15  # pixels: ink that is not found so near is missing
 _PER_PIXEL = 1 / 32
 _TILE = 7  # pixels
 _TOGETHER = 6  # so many pixels of a tile must be off before a reader sees it
@@ -125,33 +125,43 @@ def _mean_in_window(planes):
 
 def _unexplained(image, other):
     """What is in ``image`` and has no counterpart in ``other``."""
-    pixels = np.asarray(image, dtype=np.int16)
-    border = ((_REACH, _REACH), (_REACH, _REACH), (0, 0))
+    border = ((0, 0), (_REACH, _REACH), (_REACH, _REACH))
     low, high = (
-        np.pad(np.asarray(other.filter(extreme), dtype=np.int16), border, mode="edge")
+        np.pad(_channels(other.filter(extreme)), border, mode="edge")
         for extreme in (ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3))
     )
-    width = low.shape[1]
-    low, high, colours = low.reshape(-1, 3), high.reshape(-1, 3), pixels.reshape(-1, 3)
-    rows, columns = np.divmod(np.arange(len(colours)), pixels.shape[1])
-    places = (rows + _REACH) * width + columns + _REACH
-    cost = np.full(len(colours), np.inf, np.float32)
-    open_ = np.arange(len(colours))
-    for way, dy, dx in _ways():
-        price = 255 * _PER_PIXEL * way
-        open_ = open_[cost[open_] > price]
-        if not open_.size:
+    row = low.shape[2]
+    low, high, colours = low.reshape(3, -1), high.reshape(3, -1), _channels(image).reshape(3, -1)
+    y, x = np.divmod(np.arange(colours.shape[1]), image.width)
+    places, cost = (y + _REACH) * row + x + _REACH, np.full(colours.shape[1], np.inf, np.float32)
+    for way, steps in _ways().items():
+        price = np.float32(255 * _PER_PIXEL * way)
+        searching = np.flatnonzero(cost > price)
+        if not searching.size:
             break
-        there, colour = places[open_] + dy * width + dx, colours[open_]
-        outside = np.maximum(low[there] - colour, colour - high[there]).max(axis=1).clip(min=0)
-        cost[open_] = np.minimum(cost[open_], outside + price)
-    off = Image.fromarray(cost.round().astype(np.uint8).reshape(pixels.shape[:2]))
+        place, colour, least = places[searching], colours[:, searching], cost[searching]
+        for dy, dx in steps:
+            there = place + (dy * row + dx)
+            red, green, blue = np.maximum(low[:, there] - colour, colour - high[:, there])
+            np.minimum(least, np.maximum(np.maximum(red, green), blue) + price, out=least)
+        cost[searching] = np.maximum(least, price)
+    off = Image.fromarray(cost.round().astype(np.uint8).reshape(image.height, image.width))
     return off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER)).getextrema()[1] / 255
+
+
+def _channels(image):
+    return np.ascontiguousarray(np.moveaxis(np.asarray(image, dtype=np.int16), 2, 0))
 
 
 @functools.lru_cache(maxsize=1)
 def _ways():
-    """(way in pixels, dy, dx) to places around a pixel, the nearest first: all within 4 pixels, then every second."""
+    """Way in pixels -> (dy, dx) of the places to look at, the nearest first: all within 4, then 3x3 beside 3x3."""
     reach = range(-_REACH, _REACH + 1)
-    ways = [(max(abs(dy), abs(dx)), dy, dx) for dy in reach for dx in reach]
-    return sorted(way for way in ways if way[0] <= 4 or way[1] % 2 == way[2] % 2 == 0)
+    ways = {way: [] for way in range(_REACH + 1)}
+    for dy in reach:
+        for dx in reach:
+            way = max(abs(dy), abs(dx))
+            if way <= 4 or dy % 3 == dx % 3 == 0:
+                ways[way].append((dy, dx))
+    ways[1] = []  # the 3x3 around the place itself
+    return {way: steps for way, steps in ways.items() if steps}
