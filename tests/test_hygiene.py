@@ -5,6 +5,7 @@ import re
 import statistics
 from pathlib import Path
 
+from d2lhelpers.comparison import parse_markers
 from d2lhelpers.recording import status
 
 import nbformat
@@ -107,6 +108,19 @@ def test_links_lead_somewhere(path):
         for target in re.findall(r"\]\(([^)\s]+)\)", source):
             if not target.startswith(("https://", "http://", "#")):
                 assert (path.parent / target.partition("#")[0]).is_file(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md", "docs/nbval_plugin.md"])
+def test_links_of_a_page_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        if not target.startswith(("https://", "http://", "#")):
+            assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+@every_notebook
+def test_no_figure_has_a_bound_under_which_something_could_be_missing(path):
+    bounds = [parse_markers(source).figure for source in sources(path, "code")]
+    assert all(bound is None or bound <= 0.3 for bound in bounds)
 
 
 @every_notebook

@@ -18,6 +18,7 @@ _FAINT = 0.01  # (a tenth of the range) squared: a structure that is fainter tha
 # How far apart they are if they do not.
 _REACH = 15  # pixels: ink that is not found so near is missing
 _PER_PIXEL = 1 / 32
+_INK = 17  # pixels: over such a window a moved curve is hardly more or less ink, a changed area is
 _TILE = 7  # pixels
 _TOGETHER = 6  # so many pixels of a tile must be off before a reader sees it
 
@@ -51,9 +52,11 @@ def figure_distance(recorded, new):
 
     If they are not alike, each pixel looks for its counterpart in the other picture. Around its own place it is free: a
     colour between those of the 3x3 pixels there costs nothing, another as much as it lies outside (largest channel, in
-    parts of the full range). Farther away each pixel of way costs 1/32 on top. A tile of 7x7 pixels is as different as
-    its sixth most different pixel, a picture as its most different tile. So a curve that moved by d + 1 pixels is about
-    d/32 away, and one that is missing 0.5 or more.
+    parts of the full range; two differences of channels count with 0.4, so that red is not between black and white).
+    Farther away each pixel of way costs 1/32 on top. A tile of 7x7 pixels is as different as its sixth most different
+    pixel, a picture as its most different tile. So a curve that moved by d + 1 pixels is about d/32 away, and one that
+    is missing 0.5 or more. Nor can much ink hide behind a little: the distance is at least the largest difference of
+    mean colours over 17x17 pixels.
 
     Args:
         recorded: the recorded picture, RGB, from :func:`open_picture`.
@@ -72,7 +75,7 @@ def figure_distance(recorded, new):
     recorded, new = (picture.crop((left, top, right, bottom)) for picture in (recorded, new))
     if _look_alike(recorded, new):
         return 0.0
-    return max(_PER_PIXEL, _unexplained(recorded, new), _unexplained(new, recorded))
+    return max(_PER_PIXEL, _unexplained(recorded, new), _unexplained(new, recorded), _displaced(recorded, new))
 
 
 def _look_alike(recorded, new):
@@ -114,24 +117,23 @@ def _variance(planes):
     return (_mean_in_window(planes**2) - _mean_in_window(planes) ** 2).clip(min=0)
 
 
-def _mean_in_window(planes):
+def _mean_in_window(planes, size=_WINDOW):
     for axis in (0, 1):
         border = [(0, 0)] * 3
-        border[axis] = (_WINDOW // 2 + 1, _WINDOW // 2)
+        border[axis] = (size // 2 + 1, size // 2)
         sums = np.moveaxis(np.pad(planes, border, mode="edge").cumsum(axis=axis), axis, 0)
-        planes = np.moveaxis(sums[_WINDOW:] - sums[:-_WINDOW], 0, axis)
-    return planes / _WINDOW**2
+        planes = np.moveaxis(sums[size:] - sums[:-size], 0, axis)
+    return planes / size**2
 
 
 def _unexplained(image, other):
     """What is in ``image`` and has no counterpart in ``other``."""
     border = ((0, 0), (_REACH, _REACH), (_REACH, _REACH))
-    low, high = (
-        np.pad(_channels(other.filter(extreme)), border, mode="edge")
-        for extreme in (ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3))
-    )
+    there = np.pad(_channels(other), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    around = np.stack([there[:, y : y + other.height, x : x + other.width] for y in range(3) for x in range(3)])
+    low, high = (np.pad(extreme, border, mode="edge") for extreme in (around.min(axis=0), around.max(axis=0)))
     row = low.shape[2]
-    low, high, colours = low.reshape(3, -1), high.reshape(3, -1), _channels(image).reshape(3, -1)
+    low, high, colours = low.reshape(5, -1), high.reshape(5, -1), _channels(image).reshape(5, -1)
     y, x = np.divmod(np.arange(colours.shape[1]), image.width)
     places, cost = (y + _REACH) * row + x + _REACH, np.full(colours.shape[1], np.inf, np.float32)
     for way, steps in _ways().items():
@@ -142,15 +144,23 @@ def _unexplained(image, other):
         place, colour, least = places[searching], colours[:, searching], cost[searching]
         for dy, dx in steps:
             there = place + (dy * row + dx)
-            red, green, blue = np.maximum(low[:, there] - colour, colour - high[:, there])
-            np.minimum(least, np.maximum(np.maximum(red, green), blue) + price, out=least)
+            outside = np.maximum(low[:, there] - colour, colour - high[:, there])
+            np.minimum(least, np.maximum.reduce(outside) + price, out=least)
         cost[searching] = np.maximum(least, price)
     off = Image.fromarray(cost.round().astype(np.uint8).reshape(image.height, image.width))
     return off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER)).getextrema()[1] / 255
 
 
 def _channels(image):
-    return np.ascontiguousarray(np.moveaxis(np.asarray(image, dtype=np.int16), 2, 0))
+    """Red, green, blue and two fifths of two differences, int16 (5, height, width): a colour is not between greys."""
+    red, green, blue = np.moveaxis(np.asarray(image, dtype=np.int16), 2, 0)
+    return np.stack([red, green, blue, (red - green) * 2 // 5, (green - blue) * 2 // 5])
+
+
+def _displaced(recorded, new):
+    """How much the mean colour of a window differs: ink that has become more or less, wherever its like may be."""
+    old, now = (np.asarray(image, dtype=np.float64) / 255 for image in (recorded, new))
+    return float(np.abs(_mean_in_window(old - now, _INK)).max())
 
 
 @functools.lru_cache(maxsize=1)
