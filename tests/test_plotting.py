@@ -52,6 +52,12 @@ def test_curves_hold_their_points():
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["train", "test"]
     assert all(float(tick).is_integer() for tick in axis.get_xticks())
     assert plot_curves([0.5, 1.5], {"one": [1, 2]}, "x", "y", "t").get_legend() is None
+    assert plot_curves([0, 1], {"one": [0.4, 0.6]}, "x", "y", "t", ylim=(0, 1)).get_ylim() == (0, 1)
+
+
+def test_a_confusion_matrix_without_numbers():
+    axis = plot_confusion_matrix(np.array([[3, 1], [0, 0]]), ["cat", "dog"], numbers=False)
+    assert len(axis.texts) == 0 and axis.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
 
 
 def test_a_confusion_matrix_is_in_fractions_of_the_true_class():

@@ -32,3 +32,14 @@ def test_the_script_measures_prints_and_saves(tmp_path, monkeypatch):
     assert f"mxnet {report['machine']['mxnet']}" in lines[0] and len(lines) == 2 + 5 + 5 + 3
     for name, ways in WAYS.items():
         assert all(any(line.startswith(f"{name:12} {way} ") for line in lines) for way in ways)
+
+
+def test_the_saved_tables_keep_the_promises():
+    report = json.loads((SCRIPT.parent / "results" / "numpy_cnn.json").read_text(encoding="utf-8"))
+    check(report)
+    expected = {"train": 2000, "test": 1000, "size": 28, "filters": 30, "kernel": 5, "batch": 100}
+    assert expected.items() <= report["settings"].items()
+    for name in ("convolution", "16 channels"):
+        assert report[name]["ratios"]["loops / NumPy"]["median"] >= 200
+        assert report[name]["ratios"]["NumPy / nd.Convolution"]["median"] <= 6
+    assert report["epoch"]["milliseconds"]["NumPy"] < 6000
