@@ -29,7 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "lenet_speed.json"
-FULL = {"images": 60000, "few": 15360, "test": 10000, "batch": 256, "rounds": 5, "sizes": [16, 64, 256, 1024]}
+FULL = {"images": 60000, "few": 15360, "test": 10000, "batch": 256, "rounds": 3, "sizes": [16, 64, 256, 1024]}
 TINY = {"images": 512, "few": 512, "test": 300, "batch": 256, "rounds": 1, "sizes": [256]}
 
 
@@ -252,7 +252,7 @@ def graphs(settings):
     }
 
     def profile(name):
-        profiler.set_config(profile_all=True, aggregate_stats=True)
+        profiler.set_config(profile_all=True, aggregate_stats=True, filename=os.devnull)
         tasks[name]()
         profiler.set_state("run")
         tasks[name]()
@@ -487,11 +487,10 @@ def data(settings):
 def scaling(settings):
     """Milliseconds for 256 images by the size of the minibatch, by the number of images, by threads."""
     report = {}
-    rounds = max(2, settings["rounds"] - 2)
 
     def per_256(ways, images, batch):
         with workers(ways, {**settings, "images": images, "batch": batch}) as started:
-            answers = interleaved(started, ["epoch"], rounds)["epoch"]
+            answers = interleaved(started, ["epoch"], settings["rounds"])["epoch"]
         return {name: rounded(1000 * 256 / images * value) for name, value in seconds(answers).items()}
 
     some = {name: WAYS[name] for name in (FIT, FIT_2, *(name for name in PYTORCH if "last" in name)) if name in WAYS}

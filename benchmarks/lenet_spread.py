@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "lenet_spread.json"
-SEED = 1  # the notebook's
-SEEDS = (1, 0, 2, 3, 4)
+SEED = 5  # the notebook's: calm from the first epoch on every processor tried
+SEEDS = (5, 0, 1, 2, 3, 4)
 
 
 def configuration(seed, threads=1, isa="native", divisor=256):
@@ -34,7 +34,7 @@ CONFIGURATIONS = [
 
 
 def train(seed, divisor, num_epochs, num_samples):
-    """Train and return what is kept: the history, rounded to a sample, and the classes predicted for the test set."""
+    """Train and return the history, the classes predicted for the test set and the first layer's kernels."""
     from d2lhelpers.data import ArrayIterator, load_data_fashion_mnist
     from d2lhelpers.metrics import as_numpy
     from d2lhelpers.networks import lenet
@@ -51,7 +51,9 @@ def train(seed, divisor, num_epochs, num_samples):
     history = fit(net, train_iter, test_iter, num_epochs, lr=0.5, divisor=256 if divisor == 256 else None)
     predicted = [int(k) for X, _ in test_iter for k in as_numpy(net(X).argmax(axis=1))]
     columns = (history.loss, history.train_accuracy, history.test_accuracy)
-    return {"epochs": [[round(value, 6) for value in row] for row in zip(*columns)], "predicted": predicted}
+    kernels = [[round(float(w), 4) for w in kernel.ravel()] for kernel in as_numpy(net[0].weight.data())]
+    epochs = [[round(value, 6) for value in row] for row in zip(*columns)]
+    return {"epochs": epochs, "predicted": predicted, "kernels": kernels}
 
 
 def in_a_process_of_its_own(wanted, tiny):
@@ -71,12 +73,16 @@ def in_a_process_of_its_own(wanted, tiny):
 
 
 def summary(runs, labels):
-    """The test images that no network of another seed got right, and what most of them took each for."""
+    """The test images that no network of another seed got right, and what most of them took each for.
+
+    A network that learned nothing has one answer to all images; it is left out.
+    """
     others = [configuration(seed) for seed in SEEDS if seed != SEED]
-    predictions = [run["predicted"] for run in runs if any(other.items() <= run.items() for other in others)]
+    found = [run["predicted"] for run in runs if any(other.items() <= run.items() for other in others)]
+    predictions = [predicted for predicted in found if len(set(predicted)) > 1]
     hard = []
     for index, (label, *answers) in enumerate(zip(labels, *predictions)):
-        if label not in answers:
+        if answers and label not in answers:
             hard.append([index, max(set(answers), key=answers.count)])
     return hard
 
