@@ -135,7 +135,9 @@ def plot_curves(
         axis.plot(xs, ys, style, label=name)
     if all(float(x).is_integer() for x in xs):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, ylim=ylim)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if ylim is not None:
+        axis.set_ylim(ylim)
     axis.grid(alpha=0.3)
     if len(curves) > 1:
         axis.legend()

@@ -53,6 +53,9 @@ def test_curves_hold_their_points():
     assert all(float(tick).is_integer() for tick in axis.get_xticks())
     assert plot_curves([0.5, 1.5], {"one": [1, 2]}, "x", "y", "t").get_legend() is None
     assert plot_curves([0, 1], {"one": [0.4, 0.6]}, "x", "y", "t", ylim=(0, 1)).get_ylim() == (0, 1)
+    later = plot_curves([0, 1], {"one": [0.4, 0.6]}, "x", "y", "t")
+    later.plot([0, 1], [5, 5])
+    assert later.get_ylim()[1] > 5  # the ordinate still follows what is drawn
 
 
 def test_a_confusion_matrix_without_numbers():
