@@ -23,6 +23,7 @@ from d2lhelpers.seeding import seed_everything
 
 import numpy as np
 from machine import describe_machine
+from medians import rounded, spread
 from mxnet import nd
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "convolution.json"
@@ -104,15 +105,6 @@ def measure(all_cases, rounds, patience):
         shapes = {"images": list(case.X.shape), "kernels": list(case.K.shape), "padding": case.padding}
         table.append({"group": case.group, **shapes, "milliseconds": milliseconds, "ratios": ratios})
     return table
-
-
-def spread(values):
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": rounded(median), "quartiles": [rounded(low), rounded(high)]}
-
-
-def rounded(value):
-    return float(f"{value:.3g}")
 
 
 def show(report):

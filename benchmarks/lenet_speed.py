@@ -28,6 +28,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from medians import rounded
+
 RESULTS = Path(__file__).parent / "results" / "lenet_speed.json"
 FULL = {"images": 60000, "few": 15360, "test": 10000, "batch": 256, "rounds": 3, "sizes": [16, 64, 256, 1024]}
 TINY = {"images": 512, "few": 512, "test": 300, "batch": 256, "rounds": 1, "sizes": [256]}
@@ -408,10 +410,6 @@ def ratio(answers, slow, fast):
     """How many times longer one takes than the other, within a round: median, lowest, highest."""
     values = [a["seconds"] / b["seconds"] for a, b in zip(answers[slow], answers[fast])]
     return {"median": rounded(statistics.median(values)), "range": [rounded(min(values)), rounded(max(values))]}
-
-
-def rounded(value):
-    return float(f"{value:.3g}")
 
 
 # The parts of the report.

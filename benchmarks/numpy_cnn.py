@@ -23,6 +23,7 @@ from d2lhelpers.training import fit
 import mxnet as mx
 import numpy as np
 from machine import describe_machine
+from medians import rounded, spread
 from mxnet.gluon import nn
 
 RESULTS = Path(__file__).parent / "results" / "numpy_cnn.json"
@@ -152,15 +153,6 @@ def measure(benchmark, rounds, ratios):
         "milliseconds": {way: rounded(1000 * statistics.median(t[way] for t in times)) for way in times[0]},
         "ratios": {f"{a} / {b}": spread([t[a] / t[b] for t in times]) for a, b in ratios},
     }
-
-
-def spread(values):
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": rounded(median), "quartiles": [rounded(low), rounded(high)]}
-
-
-def rounded(value):
-    return float(f"{value:.3g}")
 
 
 def show(report):
