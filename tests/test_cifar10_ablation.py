@@ -13,7 +13,9 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 def script():
     spec = importlib.util.spec_from_file_location("cifar10_ablation", BENCHMARKS / "cifar10_ablation.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)  # as when the script is run
+        spec.loader.exec_module(module)
     return module
 
 
