@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
+import mxnet as mx
 from mxnet import gluon
 from mxnet.gluon import nn
 
@@ -43,10 +45,11 @@ class ConvolveAndPool(gluon.HybridBlock):
 
     @staticmethod
     def pools_after_relu(convolution, pooling) -> bool:
-        """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``."""
+        """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``, of (N, C, H, W) arrays."""
         return (
             type(convolution) is nn.Conv2D
             and type(pooling) is nn.MaxPool2D
+            and convolution._kwargs["layout"] == pooling._kwargs["layout"] == "NCHW"
             and convolution._kwargs["num_group"] == 1
             and convolution.act is not None
             and convolution.act._act_type == "relu"
@@ -57,13 +60,15 @@ class ConvolveAndPool(gluon.HybridBlock):
         filled = 0
         for i, options in enumerate(self._options):
             weight, bias = parameters[f"weight{i}"], parameters.get(f"bias{i}")
-            channels, inputs, *kernel = getattr(self, f"weight{i}").shape
+            parameter = getattr(self, f"weight{i}")
+            zeros = functools.partial(F.zeros, dtype=parameter.dtype)
+            channels, inputs, *kernel = parameter.shape
             if filled:
-                weight = F.concat(weight, F.zeros((channels, filled, *kernel)), dim=1)
+                weight = F.concat(weight, zeros((channels, filled, *kernel)), dim=1)
             inputs, filled = inputs + filled, _missing(channels) if self._pad else 0
             if filled:
-                weight = F.concat(weight, F.zeros((filled, inputs, *kernel)), dim=0)
-                bias = None if bias is None else F.concat(bias, F.zeros((filled,)), dim=0)
+                weight = F.concat(weight, zeros((filled, inputs, *kernel)), dim=0)
+                bias = None if bias is None else F.concat(bias, zeros((filled,)), dim=0)
             arrays = (weight,) if bias is None else (weight, bias)
             x = F.Convolution(x, *arrays, **{**options, "num_filter": channels + filled})
             x = F.Activation(getattr(self, f"pooling{i}")(x), act_type="relu")
@@ -80,7 +85,8 @@ def as_one_graph(net):
     """``net`` as one static graph over the same parameters, where that can be; the block itself stays as it was.
 
     Args:
-        net: a Gluon block. One that is hybridised already, or cannot be, is given back as it is.
+        net: a Gluon block. One that is hybridised already, cannot be, or has hooks (which a graph would not call) is
+            given back as it is.
 
     Yields:
         a callable: a minibatch to the network's output.
@@ -88,7 +94,7 @@ def as_one_graph(net):
     row = type(net) in (nn.Sequential, nn.HybridSequential)
     layers = list(net) if row else [net]
     traceable = all(isinstance(layer, gluon.HybridBlock) for layer in layers)
-    if not traceable or any(layer._active for layer in layers):
+    if not traceable or any(layer._active for layer in layers) or _has_hooks(net):
         yield net
         return
     try:
@@ -113,6 +119,12 @@ class _Graph:
         return self._graph(X)
 
 
+def _has_hooks(net):
+    found = []
+    net.apply(lambda block: found.extend([*block._forward_hooks.values(), *block._forward_pre_hooks.values()]))
+    return bool(found)
+
+
 def _infer_shapes(layers, X):
     """Give the parameters the shapes and first values that the first forward pass would have given them."""
     plain = nn.HybridSequential(prefix="")
@@ -125,7 +137,9 @@ def _infer_shapes(layers, X):
 
 
 def _merged(layers):
-    """The layers, each run of convolutions with poolings as one block."""
+    """The layers, each run of convolutions with poolings as one block; as they are under ``npx.set_np``."""
+    if mx.util.is_np_array():  # the operators of `ConvolveAndPool` do not take NumPy's arrays
+        return layers
     merged, pairs, rest = [], [], list(layers)
     while rest:
         if len(rest) > 1 and ConvolveAndPool.pools_after_relu(*rest[:2]):

@@ -1,11 +1,13 @@
 """The graph that `fit` trains is the network: the same outputs, gradients and first values."""
 
+import contextlib
 import warnings
 
 from d2lhelpers.graphs import ConvolveAndPool, as_one_graph
 from d2lhelpers.networks import cifar10_net, lenet
 from d2lhelpers.seeding import seed_everything
 
+import mxnet as mx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,27 @@ def test_it_is_the_network_up_to_rounding_from_the_first_values_on(build, shape)
             results.append(outputs_and_gradients(function, net.collect_params().values(), X))
     assert close(*results)
     assert [array.shape for array in results[0]] == [array.shape for array in results[1]]
+
+
+@pytest.mark.parametrize("kind", ["float64", "arrays of NumPy's kind"])
+def test_doubles_and_numpys_arrays_train_as_they_would_without_the_graph(kind):
+    cast = kind == "float64"
+    with contextlib.nullcontext() if cast else mx.util.np_array(True):
+        results, X = [], images().astype("float64") if cast else images().as_np_ndarray()
+        for graph in (True, False):
+            seed_everything(3)
+            net = lenet()
+            net.cast("float64" if cast else "float32")
+            net.initialize()
+            with as_one_graph(net) as function, autograd.record():
+                output = (function if graph else net)(X)
+                loss = (output * output).sum()
+            loss.backward()
+            gradients = (parameter.grad().asnumpy() for parameter in net.collect_params().values())
+            results.append([output.asnumpy(), *gradients])
+        assert type(output) is type(X)
+        assert all(array.dtype == X.dtype for array in results[0])
+        assert close(*results)
 
 
 def pairs_of(channels, kernels, windows, bias):
@@ -106,6 +129,7 @@ def test_only_a_convolution_with_relu_before_a_max_pooling_is_merged():
         (nn.Conv2D(4, 3), nn.MaxPool2D()),
         (nn.Conv2D(4, 3, activation="tanh"), nn.MaxPool2D()),
         (nn.Conv2D(4, 3, groups=2, in_channels=2, activation="relu"), nn.MaxPool2D()),
+        (nn.Conv2D(4, 3, activation="relu", layout="NHWC"), nn.MaxPool2D(layout="NHWC")),
         (nn.Conv1D(4, 3, activation="relu"), nn.MaxPool2D()),
         (nn.Dense(4, activation="relu"), nn.MaxPool2D()),
     ]:
@@ -131,12 +155,14 @@ class Python(gluon.Block):
         return X + 1
 
 
-def test_what_cannot_be_traced_or_is_hybridised_already_is_given_back():
+def test_what_cannot_be_traced_is_watched_or_is_hybridised_already_is_given_back():
     hybridised = cifar10_net()
     hybridised.hybridize()
     row = nn.Sequential()
     row.add(nn.Dense(2), Python())
-    for net in (hybridised, row, Python()):
+    watched = lenet()
+    watched[0].register_forward_hook(lambda layer, inputs, outputs: None)
+    for net in (hybridised, row, Python(), watched):
         with as_one_graph(net) as graph:
             assert graph is net
     assert hybridised._active
