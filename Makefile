@@ -33,10 +33,11 @@ record: venv  ## execute and save: rewrites outputs that left their tolerance (a
 status: venv  ## say which recorded outputs are stale, and why; runs nothing
 	@$(VENV_PYTHON) -m d2lhelpers status
 
-bench: venv  ## the side-by-side measurements: ratios of two things in one run (20 minutes on a quiet machine)
+bench: venv  ## the side-by-side measurements: ratios of two things in one run (35 minutes on a quiet machine)
 	@$(VENV_PYTHON) benchmarks/convolution.py
 	@$(VENV_PYTHON) benchmarks/numpy_cnn.py
 	@$(VENV_PYTHON) benchmarks/lenet_speed.py
+	@$(VENV_PYTHON) benchmarks/suite.py
 
 spread: venv  ## how far trained numbers move with seed, threads and processor (an hour; see benchmarks/README.md)
 	@$(VENV_PYTHON) benchmarks/lenet_spread.py
