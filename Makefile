@@ -1,12 +1,15 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists all.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
+PYTEST := $(VENV_PYTHON) -m pytest -p d2lhelpers.nbval_plugin --nbval --nbval-current-env -n 2 --dist loadscope
+# What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
+VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
 # A checkout with real data in ../shared/datasets uses them, unless the variable says otherwise.
 ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test lab record status bench spread lock venv
+.PHONY: help run test variants lab record status bench spread lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -22,7 +25,11 @@ run: venv  ## execute every notebook, pages under build/, a table at the end
 test: venv  ## style, unit tests, hygiene, the record, every recorded output compared
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
-	@$(VENV_PYTHON) -m pytest -p d2lhelpers.nbval_plugin --nbval --nbval-current-env -n 2 --dist loadscope tests notebooks
+	@$(PYTEST) tests notebooks
+
+variants: venv  ## all tests again with two threads, and as on processors with AVX2 and SSE 4.1 (half an hour)
+	@failed=; for variant in $(VARIANTS); do \
+	  echo "$$variant"; env $$variant $(PYTEST) tests notebooks || failed=1; done; test -z "$$failed"
 
 lab: venv  ## JupyterLab with this project's kernel
 	@$(VENV_PYTHON) -m jupyter lab --notebook-dir=notebooks
