@@ -13,9 +13,16 @@ __all__ = ["figure_distance", "open_picture"]
 # Whether two pictures look alike. Measured on pairs of figures: the table in docs/nbval_plugin.md.
 _WINDOW = 9  # pixels: a letter of a label
 _UNLIKE = 0.6  # squared difference in a window, in parts of what there is to see
+_BLUR = ImageFilter.Kernel((3, 3), (1, 2, 1, 2, 4, 2, 1, 2, 1))
 _FAINT = 0.01  # (a tenth of the range) squared: a structure that is fainter than this hardly counts
 
-# How far apart they are if they do not.
+# Whether one program drew them both: then there is nothing to excuse.
+_MOSAIC = 8  # pixels
+_SAME = 0.9  # of the tiles in which both pictures show something are equal
+_EQUAL = 4  # of 255: a palette that follows the data may move so far
+_VISIBLE = 16  # of 255: noise and dithering are fainter
+
+# How far apart they are if they do not look alike.
 _REACH = 15  # pixels: ink that is not found so near is missing
 _PER_PIXEL = 1 / 32
 _INK = 17  # pixels: over such a window a moved curve is hardly more or less ink, a changed area is
@@ -46,8 +53,10 @@ def open_picture(data):
 def figure_distance(recorded, new):
     """How different two pictures look, from 0 (alike, up to anti-aliasing and a shift by a pixel) to 1.
 
-    They are alike if every window of 9x9 pixels is: slightly blurred and shifted by at most a pixel, its mean squared
-    difference stays under 0.6 of the two windows' variances, for brightness and for colour (nearly structural
+    Where nine tenths of what both show is equal pixel by pixel, one program drew them, and they are alike if no pixel,
+    slightly blurred, differs by more than a sixteenth of the range. Otherwise another machine's anti-aliasing may be at
+    work, and they are alike if every window of 9x9 pixels is: slightly blurred and shifted by at most a pixel, its mean
+    squared difference stays under 0.6 of the two windows' variances, for brightness and for colour (nearly structural
     similarity: Wang et al., Image quality assessment, IEEE Transactions on Image Processing 13(4), 2004).
 
     If they are not alike, each pixel looks for its counterpart in the other picture. Around its own place it is free: a
@@ -70,12 +79,32 @@ def figure_distance(recorded, new):
     box = ImageChops.difference(recorded, new).getbbox()
     if box is None:
         return 0.0
+    alike = _same_in_place if _from_one_program(recorded, new) else _look_alike
     left, top = (max(edge - _REACH - 2, 0) for edge in box[:2])
     right, bottom = (min(edge + _REACH + 2, end) for edge, end in zip(box[2:], new.size))
     recorded, new = (picture.crop((left, top, right, bottom)) for picture in (recorded, new))
-    if _look_alike(recorded, new):
+    if alike(recorded, new):
         return 0.0
     return max(_PER_PIXEL, _unexplained(recorded, new), _unexplained(new, recorded), _displaced(recorded, new))
+
+
+def _from_one_program(recorded, new):
+    """Whether most tiles in which both pictures show something are equal: another program would have changed more."""
+    old, now = (_tiles(np.asarray(picture, dtype=np.int16)) for picture in (recorded, new))
+    shown = np.logical_and(*(np.ptp(tiles, axis=1).max(axis=1, initial=0) > _VISIBLE for tiles in (old, now)))
+    return shown.any() and (np.abs(old - now).max(axis=(1, 2), initial=0) <= _EQUAL)[shown].mean() >= _SAME
+
+
+def _tiles(pixels):
+    """The whole tiles of a picture: shape (tiles, pixels of a tile, channels)."""
+    rows, columns = (size // _MOSAIC for size in pixels.shape[:2])
+    pixels = pixels[: rows * _MOSAIC, : columns * _MOSAIC].reshape(rows, _MOSAIC, columns, _MOSAIC, 3)
+    return pixels.swapaxes(1, 2).reshape(rows * columns, _MOSAIC**2, 3)
+
+
+def _same_in_place(recorded, new):
+    difference = ImageChops.difference(recorded.filter(_BLUR), new.filter(_BLUR))
+    return max(most for _, most in difference.getextrema()) <= _VISIBLE
 
 
 def _look_alike(recorded, new):
@@ -108,8 +137,7 @@ def _unlike(old, now, shift):
 
 def _planes(image):
     """Brightness and two differences of colours, slightly blurred: float64 of shape (height, width, 3)."""
-    blurred = image.filter(ImageFilter.Kernel((3, 3), (1, 2, 1, 2, 4, 2, 1, 2, 1)))
-    red, green, blue = np.moveaxis(np.asarray(blurred, dtype=np.float64) / 255, 2, 0)
+    red, green, blue = np.moveaxis(np.asarray(image.filter(_BLUR), dtype=np.float64) / 255, 2, 0)
     return np.stack([(red + green + blue) / 3, red - green, green - blue], axis=2)
 
 

@@ -135,6 +135,43 @@ def test_what_a_reader_would_see_is_a_difference(name, change, at_least):
     assert at_least <= figure_distance(recorded_figure(name), FIGURES[name](**change)) <= 1
 
 
+def with_details(style="--", line=None, title="accuracy 0.86", label="loss", number="30"):
+    def paint(figure):
+        axes = figure.subplots()
+        axes.plot(LOSS, label=label)
+        axes.plot([5, 9], [0.9, 0.9], style, color="C2")
+        if line is not None:
+            axes.plot(1 - LOSS, **line)
+        axes.text(4, 1, number)
+        axes.set(title=title, xlabel="epoch", ylabel=label, ylim=(0, 1.25))
+
+    return draw(paint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"style": "-"},
+        {"title": "accuracy 0.88"},
+        {"label": "lass"},
+        {"number": "36"},
+        {"line": {"color": "C1", "alpha": 0.4}},
+        {"line": {"color": "C1", "linewidth": 0.5}},
+        {"line": {"color": "C3", "linewidth": 1, "linestyle": ":"}},
+        {"line": {"color": "lightgrey", "linestyle": "--"}},
+    ],
+    ids=lambda change: "-".join(map(str, change)),
+)
+def test_from_one_program_a_detail_counts_too(change):
+    assert figure_distance(with_details(), with_details(**change)) > 0
+
+
+def test_from_one_program_what_cannot_be_seen_does_not_count():
+    recorded = recorded_figure("confusion")
+    pixels = np.asarray(recorded) - 3 * (np.asarray(recorded) > 128)
+    assert figure_distance(recorded, Image.fromarray(pixels.astype(np.uint8))) == 0
+
+
 def test_the_farther_a_curve_moves_the_larger_the_distance():
     distances = [
         figure_distance(recorded_figure("curves"), curves(shift=shift)) for shift in (0, 0.01, 0.02, 0.04, 0.3)
