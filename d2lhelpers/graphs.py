@@ -15,6 +15,8 @@ __all__ = ["ConvolveAndPool", "as_one_graph"]
 _BLOCK = 16
 # Blocks are filled up if that makes at most so many channels of one.
 _MOST_PADDING = 1.6
+# Where Gluon keeps the layers and networks whose forward passes are known to be the same for each minibatch.
+_TRACEABLE = ("mxnet.gluon.nn.", "mxnet.gluon.contrib.nn.", "mxnet.gluon.model_zoo.")
 
 
 class ConvolveAndPool(gluon.HybridBlock):
@@ -45,11 +47,15 @@ class ConvolveAndPool(gluon.HybridBlock):
 
     @staticmethod
     def pools_after_relu(convolution, pooling) -> bool:
-        """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``, of (N, C, H, W) arrays."""
+        """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``, of (N, C, H, W) arrays.
+
+        A pooling with ``ceil_mode`` may have windows that hold nothing, for which the two orders differ.
+        """
         return (
             type(convolution) is nn.Conv2D
             and type(pooling) is nn.MaxPool2D
             and convolution._kwargs["layout"] == pooling._kwargs["layout"] == "NCHW"
+            and pooling._kwargs["pooling_convention"] == "valid"
             and convolution._kwargs["num_group"] == 1
             and convolution.act is not None
             and convolution.act._act_type == "relu"
@@ -82,19 +88,20 @@ def _missing(channels):
 
 @contextlib.contextmanager
 def as_one_graph(net):
-    """``net`` as one static graph over the same parameters, where that can be; the block itself stays as it was.
+    """``net`` as one static graph over the same parameters, where that is safe; the block itself stays as it was.
 
     Args:
-        net: a Gluon block. One that is hybridised already, cannot be, or has hooks (which a graph would not call) is
-            given back as it is.
+        net: a Gluon block. Gluon's own layers (``gluon.nn``), rows of them and networks of the model zoo become a
+            graph. Anything else is given back as it is: a block with a forward pass of its own may decide in Python
+            what it does, which a graph would do once and for all. So is one with hooks, which a graph would not call,
+            and one of which a part is hybridised already.
 
     Yields:
         a callable: a minibatch to the network's output.
     """
     row = type(net) in (nn.Sequential, nn.HybridSequential)
     layers = list(net) if row else [net]
-    traceable = all(isinstance(layer, gluon.HybridBlock) for layer in layers)
-    if not traceable or any(layer._active for layer in layers) or _has_hooks(net):
+    if not all(_is_traceable(layer) for layer in layers) or _hooks(net):
         yield net
         return
     try:
@@ -102,6 +109,27 @@ def as_one_graph(net):
     finally:
         for layer in layers:
             layer.hybridize(False)
+
+
+def _blocks(net):
+    """The block, and all that are in it."""
+    blocks = []
+    net.apply(blocks.append)
+    return blocks
+
+
+def _is_traceable(layer):
+    return all(
+        isinstance(block, gluon.HybridBlock)
+        and type(block).__module__.startswith(_TRACEABLE)
+        and type(block) is not nn.HybridLambda
+        and not block._active
+        for block in _blocks(layer)
+    )
+
+
+def _hooks(net):
+    return [hook for block in _blocks(net) for hook in (*block._forward_hooks, *block._forward_pre_hooks)]
 
 
 class _Graph:
@@ -112,27 +140,37 @@ class _Graph:
 
     def __call__(self, X):
         if self._graph is None:
+            if self._draws_between_first_values():
+                return functools.reduce(lambda output, layer: layer(output), self._layers, X)
             _infer_shapes(self._layers, X)
-            self._graph = nn.HybridSequential(prefix="")
-            self._graph.add(*_merged(self._layers))
+            self._graph = _row(_merged(self._layers))
             self._graph.hybridize(static_alloc=True, static_shape=True)
         return self._graph(X)
 
+    def _draws_between_first_values(self):
+        """Whether a dropout draws random numbers before all parameters have theirs: then order matters."""
+        blocks = [block for layer in self._layers for block in _blocks(layer)]
+        return any(isinstance(block, nn.Dropout) for block in blocks) and bool(_deferred(self._layers))
 
-def _has_hooks(net):
-    found = []
-    net.apply(lambda block: found.extend([*block._forward_hooks.values(), *block._forward_pre_hooks.values()]))
-    return bool(found)
+
+def _row(layers):
+    row = nn.HybridSequential(prefix="")
+    row.add(*layers)
+    return row
+
+
+def _deferred(layers):
+    """The parameters whose shape is known only when data come."""
+    parameters = _row(layers).collect_params().values()
+    return [parameter for parameter in parameters if parameter.shape is None or 0 in parameter.shape]
 
 
 def _infer_shapes(layers, X):
     """Give the parameters the shapes and first values that the first forward pass would have given them."""
-    plain = nn.HybridSequential(prefix="")
-    plain.add(*layers)
-    parameters = plain.collect_params().values()
-    if any(parameter.shape is None or 0 in parameter.shape for parameter in parameters):
-        plain.infer_shape(X)
-        for parameter in parameters:
+    if _deferred(layers):
+        plain = _row(layers)
+        plain._deferred_infer_shape(X)
+        for parameter in plain.collect_params().values():
             parameter._finish_deferred_init()
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import autograd, gluon, nd
 from mxnet.gluon import nn
+from mxnet.gluon.model_zoo import vision
 
 
 def outputs_and_gradients(function, parameters, X):
@@ -69,14 +70,17 @@ def test_doubles_and_numpys_arrays_train_as_they_would_without_the_graph(kind):
         assert close(*results)
 
 
-def pairs_of(channels, kernels, windows, bias):
+def pairs_of(channels, kernels, windows, bias, **options):
     pairs = []
     for count, kernel, window in zip(channels, kernels, windows):
-        pairs.append((nn.Conv2D(count, kernel, activation="relu", use_bias=bias), nn.MaxPool2D(window)))
+        pairs.append((nn.Conv2D(count, kernel, activation="relu", use_bias=bias, **options), nn.MaxPool2D(window)))
     net = nn.HybridSequential()
     net.add(*(layer for pair in pairs for layer in pair))
     net.initialize()
     return net, pairs
+
+
+pixels = st.integers(1, 2)
 
 
 @settings(max_examples=25, deadline=None)
@@ -86,13 +90,14 @@ def pairs_of(channels, kernels, windows, bias):
     windows=st.tuples(st.integers(1, 3), st.integers(1, 2)),
     bias=st.booleans(),
     inputs=st.integers(1, 3),
+    options=st.fixed_dictionaries({"strides": st.integers(1, 2), "padding": st.integers(0, 2), "dilation": pixels}),
     hybridize=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_convolve_and_pool(channels, kernels, windows, bias, inputs, hybridize, seed):
+def test_convolve_and_pool(channels, kernels, windows, bias, inputs, options, hybridize, seed):
     seed_everything(seed)
-    net, pairs = pairs_of(channels, kernels, windows, bias)
-    X = images((2, inputs, 20, 20), seed)
+    net, pairs = pairs_of(channels, kernels, windows, bias, **options)
+    X = images((2, inputs, 32, 32), seed)
     parameters = net.collect_params().values()
     net(X)
     expected = outputs_and_gradients(net, parameters, X)
@@ -126,6 +131,9 @@ def test_only_a_convolution_with_relu_before_a_max_pooling_is_merged():
     for pair in [
         (relu, nn.AvgPool2D()),
         (relu, relu),
+        (relu, nn.MaxPool2D(ceil_mode=True)),
+        (relu, type("OwnPooling", (nn.MaxPool2D,), {})()),
+        (type("OwnConvolution", (nn.Conv2D,), {})(4, 3, activation="relu"), nn.MaxPool2D()),
         (nn.Conv2D(4, 3), nn.MaxPool2D()),
         (nn.Conv2D(4, 3, activation="tanh"), nn.MaxPool2D()),
         (nn.Conv2D(4, 3, groups=2, in_channels=2, activation="relu"), nn.MaxPool2D()),
@@ -155,14 +163,86 @@ class Python(gluon.Block):
         return X + 1
 
 
-def test_what_cannot_be_traced_is_watched_or_is_hybridised_already_is_given_back():
-    hybridised = cifar10_net()
-    hybridised.hybridize()
-    row = nn.Sequential()
-    row.add(nn.Dense(2), Python())
-    watched = lenet()
-    watched[0].register_forward_hook(lambda layer, inputs, outputs: None)
-    for net in (hybridised, row, Python(), watched):
+class Decides(gluon.HybridBlock):
+    def hybrid_forward(self, F, X):
+        return X * 3 if autograd.is_training() else -X
+
+
+class OwnRow(nn.HybridSequential):
+    def forward(self, X):
+        return -super().forward(X)
+
+
+def row(*layers):
+    net = nn.HybridSequential()
+    net.add(*layers)
+    return net
+
+
+def hybridised(net):
+    net.hybridize()
+    return net
+
+
+def watched(register):
+    net = cifar10_net()
+    getattr(net[0], register)(lambda *_: None)
+    return net
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Python(),
+        row(nn.Dense(2), Decides()),
+        row(row(nn.Dense(2), Decides())),
+        row(nn.HybridLambda("relu")),
+        OwnRow(),
+        watched("register_forward_hook"),
+        watched("register_forward_pre_hook"),
+        hybridised(cifar10_net()),
+        row(nn.Dense(2), row(hybridised(nn.Dense(2)), nn.Dense(3))),
+    ],
+)
+def test_what_a_graph_could_change_is_given_back(net):
+    active = [block._active for block in blocks(net)]
+    with as_one_graph(net) as graph:
+        assert graph is net
+    assert [block._active for block in blocks(net)] == active
+
+
+def blocks(net):
+    found = []
+    net.apply(lambda block: found.append(block) if isinstance(block, gluon.HybridBlock) else None)
+    return found
+
+
+def test_rows_in_rows_and_networks_of_the_model_zoo_become_graphs():
+    for net in (row(nn.Dense(2), row(nn.Dense(3))), vision.squeezenet1_0()):
         with as_one_graph(net) as graph:
-            assert graph is net
-    assert hybridised._active
+            assert graph is not net
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_dropout_before_layers_without_values_draws_when_it_would_have(known):
+    parameters, X = [], images()
+    for graph in (True, False):
+        net = row(nn.Flatten(), nn.Dense(8, in_units=784), nn.Dropout(0.5), nn.Dense(5, in_units=8 if known else 0))
+        seed_everything(1)
+        net.initialize()
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+        with as_one_graph(net) as function:
+            for _ in range(3):
+                with autograd.record():
+                    loss = ((function if graph else net)(X) ** 2).sum()
+                loss.backward()
+                trainer.step(4)
+        parameters.append([parameter.data().asnumpy() for parameter in net.collect_params().values()])
+    assert close(*parameters)
+
+
+def test_a_kernel_that_does_not_fit_is_named_as_gluon_names_it():
+    net = row(nn.Conv2D(3, 50))
+    net.initialize()
+    with as_one_graph(net) as graph, pytest.raises(ValueError, match="shape cannot be inferred"):
+        graph(images())
