@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import tempfile
 
 import pytest
 
@@ -13,6 +14,10 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "data(name): needs this real data set; skipped, with what to do, where it is not"
     )
+    # As when the notebooks are recorded: nothing of the user's IPython.
+    folder = tempfile.TemporaryDirectory(prefix="ipython-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["IPYTHONDIR"] = folder.name
 
 
 def _wanted_data(item):

@@ -252,6 +252,10 @@ def quiet():
             os.close(saved)
 
 
+added_variables: set[str] = set()
+"""The environment variables that `install` has set, as the user had not."""
+
+
 def install():
     """Make a later ``import mxnet`` work here. Does nothing where MXNet is already imported, or a second time.
 
@@ -260,5 +264,7 @@ def install():
     """
     if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        added_variables.add("OMP_NUM_THREADS")
     sys.meta_path.insert(0, _Finder())

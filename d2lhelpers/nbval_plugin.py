@@ -5,10 +5,10 @@
     pytest --nbval --nbval-current-env -p d2lhelpers.nbval_plugin notebooks
 
 nbval collects the cells, this module runs and compares them. What a cell may differ in is stated in the cell and
-decided in :mod:`d2lhelpers.comparison`, the only part of this package used here. Beyond nbval, a dead kernel is noticed
-at once, an execution reply with status error is a failure, ``clear_output`` and display updates are honoured, what C
-code writes to descriptor 2 is seen as in Jupyter, and once a cell has not run to its end the rest of its notebook is
-"not run".
+decided in :mod:`d2lhelpers.comparison`, the only part of this package used here, but for the name of the variable that
+importing the package sets: kernels do not get it. Beyond nbval, a dead kernel is noticed at once, an execution reply
+with status error is a failure, ``clear_output`` and display updates are honoured, what C code writes to descriptor 2 is
+seen as in Jupyter, and once a cell has not run to its end the rest of its notebook is "not run".
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from nbval import kernel as nbval_kernel
 from nbval import plugin as nbval
 
 from .comparison import MarkerError, compare_outputs
+from .compat import added_variables
 
 __all__ = ["NotebookCell", "NotebookFile"]
 
 _CELL_TIMEOUT = 600.0  # seconds; nbval's own default is 2000
+_ADDED = "d2lhelpers: variables of the environment that importing it set"
 _POLL = 1.0  # seconds between two looks at whether the kernel lives
 _GRACE = 5.0  # seconds for a kernel to answer an interrupt, or to send its reply
 
@@ -39,6 +41,12 @@ def pytest_configure(config):
     # nbval's default is an int, and what a user gives is converted to a float.
     if isinstance(getattr(config.option, "nbval_cell_timeout", None), int):
         config.option.nbval_cell_timeout = _CELL_TIMEOUT
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a worker of xdist, which inherits them as if the user had set them, which variables are not the user's."""
+    node.workerinput[_ADDED] = sorted(added_variables)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,18 +73,12 @@ class _Run:
 class _Kernel(nbval_kernel.RunningKernel):
     """A kernel that runs cells as Jupyter and nbclient do, and whose death is noticed."""
 
-    def __init__(self, name, cwd, startup_timeout):
+    def __init__(self, name, cwd, startup_timeout, environment):
         spec = nbval_kernel.NbvalKernelspecManager().get_kernel_spec(name)
-        options = {"cwd": cwd, "stderr": subprocess.DEVNULL}
+        options = {"cwd": cwd, "env": environment, "stderr": subprocess.DEVNULL}
         if "ipykernel_launcher" in spec.argv:
             options["extra_arguments"] = ["--HistoryManager.hist_file=:memory:"]  # no lock shared by parallel kernels
-        # Where it finds this variable ipykernel does not watch descriptor 2: what C code writes there would be lost.
-        variable = os.environ.pop("PYTEST_CURRENT_TEST", None)
-        try:
-            self.km, self.kc = nbval_kernel.start_new_kernel(startup_timeout, name, **options)
-        finally:
-            if variable is not None:
-                os.environ["PYTEST_CURRENT_TEST"] = variable
+        self.km, self.kc = nbval_kernel.start_new_kernel(startup_timeout, name, **options)
         try:
             self._ensure_iopub_up()
         except Exception:
@@ -200,8 +202,14 @@ class NotebookFile(nbval.IPyNbFile):
         else:
             name = option.nbval_kernel_name or self.nb.metadata.get("kernelspec", {}).get("name", "python")
         self.setup_sanitize_files()
+        # A kernel starts as if there were no pytest. What the import of this package set is not the user's. Where it
+        # finds pytest's variable ipykernel does not watch descriptor 2: what C code writes there would be lost. And a
+        # backend chosen for scripts would leave a notebook without its figures.
+        inherited = getattr(self.config, "workerinput", {}).get(_ADDED, ())
+        left_out = {"PYTEST_CURRENT_TEST", "MPLBACKEND", *added_variables, *inherited}
+        environment = {name: value for name, value in os.environ.items() if name not in left_out}
         try:
-            self.kernel = _Kernel(name, str(self.path.parent), option.nbval_kernel_startup_timeout)
+            self.kernel = _Kernel(name, str(self.path.parent), option.nbval_kernel_startup_timeout, environment)
         except Exception as error:
             self.stopped_at = 0
             self._runs[0] = _Run(failure=f"the kernel does not start: {error}")
@@ -270,17 +278,13 @@ class NotebookCell(nbval.IPyNbCell):
             self.raise_cell_error("nothing to compare with: the notebook was saved before this cell was run")
         if run.has_displays:  # a notebook records them as later cells have left them
             self.parent.run_up_to(None)
-        differences = self._differences(run)
-        if differences:
-            self.raise_cell_error("the outputs differ from the recorded ones", "\n".join(differences))
-
-    def _differences(self, run):
+        recorded, new = self._sanitized(self.cell.outputs), self._sanitized(run.outputs)
         try:
-            recorded, new = self._sanitized(self.cell.outputs), self._sanitized(run.outputs)
             differences = compare_outputs(self.cell.source, recorded, new)
         except MarkerError as error:
-            return [str(error)]
-        return differences if self.options["check"] else []
+            self.raise_cell_error(str(error))
+        if differences and self.options["check"]:
+            self.raise_cell_error("the outputs differ from the recorded ones", "\n".join(differences))
 
     def _sanitized(self, value):
         if not self.parent.sanitize_patterns:

@@ -3,6 +3,7 @@ import io
 import subprocess
 import sys
 
+import pytest
 from PIL import Image, ImageDraw
 
 from .conftest import code, display, stream
@@ -10,6 +11,7 @@ from .conftest import code, display, stream
 PICTURE = """
 import io
 from IPython.display import Image as Show, display
+import pytest
 from PIL import Image, ImageDraw
 def picture(height):
     image = Image.new("RGB", (120, 80), "white")
@@ -224,3 +226,26 @@ def test_it_imports_nothing_else_of_this_package():
     program = "import sys, d2lhelpers.nbval_plugin; print(*[m for m in sys.modules if m.startswith('d2lhelpers.')])"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert {name.split(".")[1] for name in loaded} == {"compat", "comparison", "nbval_plugin"}
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1", "--dist", "loadscope")], ids=["one process", "xdist"])
+def test_a_kernel_gets_the_users_environment_and_no_more(check, monkeypatch, options):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("OF_THE_USER", "kept")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    names = ("OMP_NUM_THREADS", "PYTEST_CURRENT_TEST", "OF_THE_USER")
+    source = f"import os\nprint([os.environ.get(name) for name in {names}], 'inline' in os.environ['MPLBACKEND'])"
+    report = check({"environment": [(source, stream("[None, None, 'kept'] True\n"))]}, *options)
+    assert report.outcomes == {"passed": 1}, report.text
+
+
+def test_threads_that_the_user_asked_for_are_kept(check, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    report = check({"threads": [("import os\nprint(os.environ['OMP_NUM_THREADS'])", stream("3\n"))]})
+    assert report.outcomes == {"passed": 1}, report.text
+
+
+def test_a_marker_that_cannot_be_read_is_the_headline(check):
+    report = check({"marker": [("# NBVAL_TOLERANCE: about=1\nprint(1.5)", stream("1.5\n"))]})
+    assert report.outcomes == {"failed": 1}
+    assert "marker.ipynb, cell 0" in report.text and "the outputs differ" not in report.text
