@@ -1,4 +1,5 @@
 from d2lhelpers import training
+from d2lhelpers.graphs import ConvolveAndPool
 from d2lhelpers.seeding import seed_everything
 from d2lhelpers.training import fit
 
@@ -198,3 +199,24 @@ def test_bad_calls_are_refused(change, message):
 def test_an_uninitialised_net_is_refused():
     with pytest.raises(RuntimeError, match="call net.initialize"):
         fit(nn.Dense(3), batches(), None, 1, lr=0.1)
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.HybridSequential])
+def test_training_and_test_run_one_graph_with_merged_layers(kind, monkeypatch):
+    calls = {ConvolveAndPool: [], nn.Dense: []}
+
+    def watch(block):
+        forward = block.hybrid_forward
+        monkeypatch.setattr(
+            block, "hybrid_forward", lambda self, F, *x, **p: calls[block].append(F) or forward(self, F, *x, **p)
+        )
+
+    for block in calls:
+        watch(block)
+    net = kind()
+    net.add(nn.Conv2D(4, 3, activation="relu"), nn.MaxPool2D(2), nn.Dense(3))
+    net.initialize()
+    data = [(nd.ones((size, 1, 8, 8)), nd.zeros(size)) for size in (4, 4, 3)]
+    fit(net, data, data, 2, lr=0.1)
+    assert calls[ConvolveAndPool] == [mx.sym]  # traced once
+    assert set(calls[nn.Dense]) == {mx.sym}  # and never run by itself
