@@ -16,6 +16,7 @@ PyTorch is measured where it is installed (the extra ``bench``); without it its 
 import argparse
 import contextlib
 import functools
+import gzip
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 from medians import rounded
 
 RESULTS = Path(__file__).parent / "results" / "lenet_speed.json"
@@ -100,7 +102,7 @@ def tutorial(settings):
 def ours(settings):
     """``fit`` on batches in memory."""
     from d2lhelpers import evaluate_accuracy
-    from d2lhelpers.data import ArrayIterator, fashion_mnist_arrays
+    from d2lhelpers.data import ArrayIterator, ensure, fashion_mnist_arrays
     from d2lhelpers.networks import lenet
     from d2lhelpers.seeding import seed_everything
     from d2lhelpers.training import fit
@@ -126,6 +128,10 @@ def ours(settings):
     def evaluate():
         return evaluate_accuracy(test_iter, net)
 
+    def unpack():
+        for file in Path(ensure("fashion-mnist")).glob("*.gz"):
+            gzip.decompress(file.read_bytes())
+
     def repeat():
         seed_everything(1)
         net, few = lenet(), ArrayIterator(train_iter.X[:5120], train_iter.y[:5120], settings["batch"], shuffle=True)
@@ -136,6 +142,7 @@ def ours(settings):
     return {
         "epoch": epoch,
         "evaluate": evaluate,
+        "unpack": unpack,
         "repeat": repeat,
         **reading(load, lambda: train_iter, nd.waitall),
     }
@@ -153,6 +160,7 @@ def halves(settings, num_threads=2):
 
     from d2lhelpers.data import ArrayIterator, fashion_mnist_arrays
     from d2lhelpers.graphs import as_one_graph
+    from d2lhelpers.metrics import count_correct
     from d2lhelpers.networks import lenet
     from d2lhelpers.seeding import seed_everything
 
@@ -168,8 +176,8 @@ def halves(settings, num_threads=2):
         seed_everything(1)
         net = lenet()
         net.initialize(ctx=contexts)
-        managers = [as_one_graph(net) for _ in contexts]
-        graphs = [manager.__enter__() for manager in managers]
+        stack = contextlib.ExitStack()  # never closed: the graphs live as long as the process
+        graphs = [stack.enter_context(as_one_graph(net)) for _ in contexts]
         losses = [gluon.loss.SoftmaxCrossEntropyLoss() for _ in contexts]
         for loss in losses:
             loss.hybridize(static_alloc=True, static_shape=True)
@@ -178,15 +186,19 @@ def halves(settings, num_threads=2):
         def half(i, X, y):
             X, y = X.as_in_context(contexts[i]), y.as_in_context(contexts[i])
             with autograd.record():
-                batch_loss = losses[i](graphs[i](X), y)
+                y_hat = graphs[i](X)
+                batch_loss = losses[i](y_hat, y)
             batch_loss.backward()
+            sums = batch_loss.sum(), count_correct(y_hat, y)
             nd.waitall()
+            return [array.asnumpy().item() for array in sums]
 
         def step(X, y, run=pool.map):
             cuts = [len(y) * i // num_threads for i in range(num_threads + 1)]
             parts = [(i, X[a:b], y[a:b]) for i, (a, b) in enumerate(zip(cuts, cuts[1:]))]
-            list(run(lambda part: half(*part), parts))
+            totals = [sum(column) for column in zip(*run(lambda part: half(*part), parts))]
             trainer.step(len(y))
+            return totals
 
         step(*next(iter(train_iter)), run=map)  # traced one after the other
         return net, step
@@ -194,8 +206,7 @@ def halves(settings, num_threads=2):
     net, step = start()
 
     def epoch():
-        for X, y in train_iter:
-            step(X, y)
+        return [sum(column) for column in zip(*(step(X, y) for X, y in train_iter))]
 
     def repeat():
         net, step = start()
@@ -338,8 +349,9 @@ def work(way, settings):
 
 
 def peak_megabytes():
-    """The largest memory of this process and, added, of its largest child."""
-    return sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    """The largest memory of this process so far, and what the children it has now do not share with it."""
+    children = sum(child.memory_full_info().uss for child in psutil.Process().children(recursive=True))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + children / 2**20
 
 
 class Worker:
@@ -483,10 +495,12 @@ def data(settings):
     with workers({name: WAYS[name] for name in (TUTORIAL, FIT)}, settings) as started:
         memory = {name: worker.do("pass")["megabytes"] for name, worker in started.items()}
         answers = interleaved(started, ["first batch", "pass", "evaluate"], settings["rounds"])
+        unpacking = [started[FIT].do("unpack")["seconds"] for _ in range(settings["rounds"])]
     report = {
         task: {"seconds": seconds(given), "ratio": ratio(given, TUTORIAL, FIT)} for task, given in answers.items()
     }
-    return {**report, "megabytes": {name: round(value) for name, value in memory.items()}}
+    megabytes = {name: round(value) for name, value in memory.items()}
+    return {**report, "unpacking gzip": rounded(statistics.median(unpacking)), "megabytes": megabytes}
 
 
 def scaling(settings):
@@ -588,9 +602,11 @@ def main():
     settings = TINY if arguments.tiny else FULL
     report = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.part else {}
     report.update({"machine": describe_machine(), "settings": settings})
+    del report["machine"]["load"]  # it belongs to a part
     if find_spec("torch"):
         report["machine"]["torch"] = version("torch")
     for part in [arguments.part] if arguments.part else PARTS:
+        report.setdefault("load before", {})[part] = round(os.getloadavg()[0], 1)
         report[part] = PARTS[part](settings)
         arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report)

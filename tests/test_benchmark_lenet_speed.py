@@ -19,7 +19,8 @@ def ratios(report):
 
 
 def check(report):
-    assert {"processor", "cores", "load", "system", "python", "numpy", "mxnet"} <= set(report["machine"])
+    assert {"processor", "cores", "system", "python", "numpy", "mxnet"} <= set(report["machine"])
+    assert set(report["load before"]) == {"start", "data", "epoch", "ladder", "busy", "scaling"}
     assert {"tutorial", *OURS} <= set(report["epoch"]["seconds"])
     assert report["epoch"]["repeats"] == dict.fromkeys(OURS, True)
     assert OURS <= set(report["busy"]["busy"]) == set(report["busy"]["quiet"])
