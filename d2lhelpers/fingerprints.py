@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 from pathlib import Path
 
 import d2lhelpers
@@ -20,7 +19,7 @@ from nbformat import NotebookNode
 
 from .data.registry import data_set
 
-__all__ = ["code_hash", "fingerprint", "imported_helpers"]
+__all__ = ["code_hash", "fingerprint", "imported_helpers", "parse_cell"]
 
 _PACKAGE = Path(__file__).parent
 _NAME = __package__
@@ -115,14 +114,14 @@ def imported_helpers(sources: list[str]) -> tuple[set[str], dict[str, Path]]:
     ``d2lhelpers`` itself counts for nothing but the module that it takes a name from: it holds a table of names.
 
     Args:
-        sources: The sources of code cells; lines of IPython's own (``%magic``, ``!command``) may be among them.
+        sources: The sources of code cells.
 
     Returns:
         The names of the modules that the code itself names, and all modules as a dict from name to file.
     """
     named = set()
     for source in sources:
-        named |= _imports(_parsed(source), "")
+        named |= _imports(parse_cell(source), "")
     found, queue = {}, [f"{_NAME}.compat", *sorted(named)] if named else []
     while queue:
         name = queue.pop()
@@ -135,11 +134,27 @@ def imported_helpers(sources: list[str]) -> tuple[set[str], dict[str, Path]]:
     return named - {_NAME}, found
 
 
-def _parsed(source):
+def parse_cell(source: str) -> ast.Module:
+    """Parse a code cell, which may be IPython's own: ``%magic``, ``!command``, ``name?``, ``%%magic`` on top.
+
+    Args:
+        source: The cell's source.
+
+    Returns:
+        Its syntax tree; below ``%%magic`` that of the other lines. An empty one where they are no Python.
+    """
     try:
         return ast.parse(source)
-    except SyntaxError:  # IPython's own lines take the place of statements
-        return ast.parse(re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE))
+    except (SyntaxError, ValueError):  # ValueError: a null character, on older Pythons
+        first, _, rest = source.lstrip().partition("\n")
+    if first.startswith("%%"):
+        return parse_cell(rest)
+    from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and seldom needed
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _imports(tree, package):
@@ -155,7 +170,7 @@ def _imports(tree, package):
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(node, package)
             if module.split(".")[0] == _NAME:
-                names.update(_owner(module, alias.name) for alias in node.names)
+                names.update(*(_owners(module, alias.name) for alias in node.names))
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
             names.add(_owner(_NAME, node.attr))
@@ -168,6 +183,13 @@ def _absolute(node, package):
         return node.module
     parents = package.split(".")
     return ".".join([*parents[: len(parents) - node.level + 1], *([node.module] if node.module else [])])
+
+
+def _owners(module, name):
+    """The modules that ``from module import name`` reaches into: one, but for ``*``."""
+    if name != "*":
+        return {_owner(module, name)}
+    return {f"{_NAME}.{owner}" for owner in d2lhelpers._EXPORTS} if module == _NAME else {module}
 
 
 def _owner(module, name):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import d2lhelpers
 from d2lhelpers.data import DATA_SETS
-from d2lhelpers.fingerprints import code_hash, fingerprint, imported_helpers
+from d2lhelpers.fingerprints import code_hash, fingerprint, imported_helpers, parse_cell
 
 import pytest
 from nbformat import v4
@@ -96,11 +96,35 @@ def helpers(*sources):
         ("import d2lhelpers.metrics", {"metrics"}),
         ("import d2lhelpers as d\n%timeit 1\nd.evaluate_accuracy", {"metrics"}),
         ("if True:\n    !ls\n    from d2lhelpers import accuracy", {"metrics"}),
+        ("f = !ls\nfrom d2lhelpers import accuracy\naccuracy?", {"metrics"}),
+        ("\n%%capture\n%%time\n%matplotlib inline\nfrom d2lhelpers import accuracy", {"metrics"}),
+        ("from d2lhelpers import *", set(d2lhelpers._EXPORTS)),
+        ("from d2lhelpers.metrics import *", {"metrics"}),
     ],
 )
 def test_every_way_to_import_a_helper_is_found(source, named):
     direct, found = helpers(source)
     assert direct == named and named <= found and ("compat" in found) == bool(named)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%%bash\nfor i in 1 2; do echo $i; done",
+        "%%html\n<b>hi</b>",
+        "%%bash",
+        "f = !echo hi",
+        "len?",
+        "??len",
+        "%timeit 1",
+        "no Python",
+        "'\0'",
+    ],
+)
+def test_cells_of_ipythons_own_import_nothing(source):
+    parse_cell(source)
+    assert helpers(source) == (set(), set())
+    assert helpers(source, "from d2lhelpers import accuracy")[0] == {"metrics"}
 
 
 def test_helpers_are_followed_through_each_other():
