@@ -51,14 +51,15 @@ class NotebookError(Exception):
     Attributes:
         notebook: The notebook's file name.
         cell_number: The code cell's number, from 1 as in ``In [1]``, or None where no cell is to blame.
-        cell_id: The code cell's id, or None.
+        cell_id: The code cell's id, or None; before format 4.5 cells have none.
         name: The error's name, such as ``ValueError``.
         message: The error's message.
         traceback: The last lines of the traceback, or of what the dead kernel left; without colour codes.
     """
 
     def __init__(self, notebook, cell_number, cell_id, name, message, traceback=()):  # noqa: D107 (see the class)
-        where = notebook if cell_number is None else f"{notebook}, code cell {cell_number} (id {cell_id})"
+        where = notebook if cell_number is None else f"{notebook}, code cell {cell_number}"
+        where += f" (id {cell_id})" if cell_id else ""
         super().__init__(f"{where}: {name}: {message}" if message else f"{where}: {name}")
         self.notebook, self.cell_number, self.cell_id = notebook, cell_number, cell_id
         self.name, self.message, self.traceback = name, message, list(traceback)

@@ -1,12 +1,15 @@
-"""The notebooks' files: where they are, and how one is written."""
+"""The notebooks' files: where they are, and how one is read and written."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
-__all__ = ["find_notebooks", "select", "write_text"]
+import nbformat
+
+__all__ = ["find_notebooks", "read_notebook", "select", "write_text"]
 
 
 def find_notebooks(notebooks_dir: str | os.PathLike) -> tuple[list[Path], list[Path]]:
@@ -52,6 +55,35 @@ def select(notebooks: list[Path], only: list[str] | None) -> list[Path]:
             there = ", ".join(path.stem for path in notebooks)
             raise ValueError(f"expected the beginning of a notebook's name, got {name!r}; there are {there}")
     return [path for path in notebooks if any(path.name.startswith(name) for name in names)]
+
+
+def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
+    """Read a notebook.
+
+    Args:
+        path: Its file.
+
+    Returns:
+        The notebook, and the file's text with the line ends it has.
+
+    Raises:
+        ValueError: The file holds no valid notebook of format 4.
+    """
+    invalid = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+        if json.loads(text)["nbformat"] != 4:
+            raise ValueError("another format")
+        notebook = nbformat.reads(text, as_version=4, capture_validation_error=invalid)
+        if invalid:
+            raise invalid["ValidationError"]
+    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
+        (why, *_) = f"{type(error).__name__}: {error}".splitlines()
+        raise ValueError(
+            f"expected a notebook of format 4, got {path}: mend it, or convert it with jupyter nbconvert ({why})"
+        ) from error
+    return notebook, text
 
 
 def write_text(target: Path, text: str) -> None:

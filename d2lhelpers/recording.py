@@ -11,6 +11,7 @@ import copy
 import json
 import os
 import platform
+import re
 import sys
 import time
 from importlib import metadata
@@ -19,12 +20,12 @@ from typing import NamedTuple
 
 import nbformat
 
-from .comparison import compare_outputs
+from .comparison import MarkerError, compare_outputs
 from .data.errors import DataNotFoundError
 from .data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
 from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
-from .files import find_notebooks, select, write_text
-from .fingerprints import fingerprint
+from .files import find_notebooks, read_notebook, select, write_text
+from .fingerprints import fingerprint, parse_cell
 from .runner import data_needs, obtain_data, report_error
 from .terminal import Progress, paint, table
 
@@ -43,7 +44,7 @@ class _Outcome(NamedTuple):
     """What recording one notebook came to."""
 
     seconds: float
-    rewritten: dict[str, str]  # cell id to the first reason
+    rewritten: dict[str, str]  # the cell's id, or its In [n], to the first reason
     cells: int
     stamp: str  # why the stamp was renewed; empty where it was not
     saved: bool
@@ -57,9 +58,10 @@ def record(
 ) -> int:
     """Execute the spine and the solutions, and save what changed.
 
-    An output is rewritten where ``comparison.compare_outputs`` finds it out of its cell's tolerance; everything else in
-    the file stays byte for byte, and a file in which nothing changed is not written. Each notebook is saved when it has
-    run to its end. Progress goes to standard error, a table of what was rewritten to standard output.
+    An output is rewritten where ``comparison.compare_outputs`` finds it out of its cell's tolerance, and with it all of
+    its cell's where their number or types changed; everything else in the file stays byte for byte, and a file in which
+    nothing changed is not written. Each notebook is saved when it has run to its end. Progress goes to standard error,
+    a table of what was rewritten to standard output.
 
     Args:
         notebooks_dir: The folder that holds the spine and ``solutions/``; ``requirements.lock`` is beside it.
@@ -68,8 +70,8 @@ def record(
         cell_timeout: Seconds that one cell may take.
 
     Returns:
-        The exit status: 0, or 1 where a notebook failed, wrote to standard error, or lacks its real data, 2 where
-        ``only`` fits no notebook, 130 after Ctrl-C (143 after SIGTERM).
+        The exit status: 0, or 1 where a notebook failed, wrote to standard error, lacks its real data, or cannot be
+        read, 2 where ``only`` fits no notebook, 130 after Ctrl-C (143 after SIGTERM).
     """
     try:
         spine, solutions = find_notebooks(notebooks_dir)
@@ -77,10 +79,11 @@ def record(
     except (FileNotFoundError, ValueError) as error:
         return report_error(error, 2)
     lock = Path(notebooks_dir).resolve().parent / "requirements.lock"
-    notebooks = {path: nbformat.read(path, as_version=4) for path in chosen}
     try:
+        notebooks = {path: read_notebook(path)[0] for path in chosen}
+        _require_readable_markers(notebooks)
         _require_real_data(notebooks)
-    except (DataNotFoundError, ValueError) as error:  # DataCorruptError is a ValueError
+    except (DataNotFoundError, NotebookError, ValueError) as error:  # DataCorruptError is a ValueError
         return report_error(error, 1)
     outcomes, status, failure = {}, 0, None
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
@@ -102,6 +105,19 @@ def record(
     return status
 
 
+def _require_readable_markers(notebooks):
+    for path, notebook in notebooks.items():
+        for number, cell in enumerate(code_cells(notebook), 1):
+            try:
+                compare_outputs(cell.source, cell.outputs, cell.outputs)
+            except MarkerError as error:
+                raise _unreadable_marker(path, number, cell, error) from error
+
+
+def _unreadable_marker(path, number, cell, error):
+    return NotebookError(path.name, number, cell.get("id"), "MarkerError", str(error))
+
+
 def _require_real_data(notebooks):
     needs = {path.stem: data_needs(notebook) for path, notebook in notebooks.items()}
     if is_synthetic():
@@ -118,15 +134,13 @@ def _require_real_data(notebooks):
 
 def _record(path, lock, rewrite_all, cell_timeout, progress):
     """Execute one notebook and save what changed."""
-    with open(path, encoding="utf-8", newline="") as file:
-        text = file.read()
-    recorded = nbformat.reads(text, as_version=4)
+    recorded, text = read_notebook(path)
     executed = copy.deepcopy(recorded)
     cells, began = len(code_cells(executed)), time.monotonic()
 
     def on_cell(number, cell_id):
         progress.advance(min(1, number - 1))
-        progress.cell(path.stem, number, cells, cell_id)
+        progress.cell(path.stem, number, cells, cell_id or "")
 
     progress.starting(path.stem)
     execution = execute(
@@ -149,8 +163,16 @@ def _record(path, lock, rewrite_all, cell_timeout, progress):
         with open(path, encoding="utf-8", newline="") as file:
             if file.read() != text:
                 raise ValueError(f"{path} was changed by someone else while it ran; it was not saved: record it again")
-        write_text(path, json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, _laid_out_as(text, saved))
     return _Outcome(seconds, rewritten, cells, why, changed)
+
+
+def _laid_out_as(text, saved):
+    """The JSON of ``saved`` with the indent, the escapes, the line ends and the end that a file's text has."""
+    indent = re.match(r"{\r?\n([ \t]*)", text)
+    escaped = text.isascii() and not json.dumps(json.loads(text), ensure_ascii=False).isascii()
+    written = json.dumps(saved, indent=indent and indent[1], ensure_ascii=escaped)
+    return written.replace("\n", "\r\n" if "\r\n" in text else "\n") + text[len(text.rstrip()) :]
 
 
 def _refuse_unrecordable(path, executed, execution):
@@ -159,9 +181,9 @@ def _refuse_unrecordable(path, executed, execution):
         written = [(d.stream, d.text) for d in execution.direct_outputs if d.cell_number == number]
         written += [("stderr", o.text) for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
         for stream, text in written:
-            what = "wrote to standard error" if stream == "stderr" else "wrote past Python to file descriptor 1"
-            advice = "a recorded notebook must not: mend the cell, nothing was saved"
-            raise NotebookError(path.name, number, cell.id, "NotRecordable", f"it {what}; {advice}", text.splitlines())
+            what = "it wrote to standard error" if stream == "stderr" else "it wrote past Python to file descriptor 1"
+            what += "; a recorded notebook must not: mend the cell, nothing was saved"
+            raise NotebookError(path.name, number, cell.get("id"), "NotRecordable", what, text.splitlines())
 
 
 def _merge(path, saved, recorded, executed, rewrite_all):
@@ -171,10 +193,15 @@ def _merge(path, saved, recorded, executed, rewrite_all):
     for old, new, target, source in zip(recorded.cells, executed.cells, saved["cells"], on_disk["cells"]):
         if new.cell_type != "code":
             continue
-        reasons = _differences(path, new.source, old.outputs, new.outputs)
-        if (reasons or rewrite_all) and target["outputs"] != source["outputs"]:
-            rewritten[new.id] = reasons[0] if reasons else "within its tolerance"
-            target["outputs"] = source["outputs"]
+        try:
+            reasons = _differences(new.source, old.outputs, new.outputs)
+            stay = () if rewrite_all or not reasons else _within(new.source, old.outputs, new.outputs)
+        except MarkerError as error:  # two of them claim the same new line
+            raise _unreadable_marker(path, new.execution_count, new, error) from error
+        outputs = [target["outputs"][i] if i in stay else output for i, output in enumerate(source["outputs"])]
+        if (reasons or rewrite_all) and target["outputs"] != outputs:
+            rewritten[new.get("id", f"In [{new.execution_count}]")] = reasons[0] if reasons else "within its tolerance"
+            target["outputs"] = outputs
         target["execution_count"] = new.execution_count
         for output in target["outputs"]:
             if "execution_count" in output:
@@ -183,14 +210,27 @@ def _merge(path, saved, recorded, executed, rewrite_all):
     return rewritten
 
 
-def _differences(path, source, recorded, new):
-    try:
-        reasons = list(compare_outputs(source, recorded, new))
-    except ValueError as error:  # a malformed marker
-        raise ValueError(f"{path.name}: {error}") from error
+def _differences(source, recorded, new):
+    reasons = compare_outputs(source, recorded, new)
     if not reasons and bool(recorded) != bool(new):
         return ["there is an output now" if new else "there is no output any more"]
     return reasons
+
+
+def _within(source, recorded, new):
+    """The numbers of the outputs that kept their bounds; none where the two are not the same sequence of outputs."""
+    if [(o.output_type, o.get("name")) for o in recorded] != [(o.output_type, o.get("name")) for o in new]:
+        return set()
+    everything = set(range(len(new)))
+
+    def with_new(numbers):
+        return [new[i] if i in numbers else output for i, output in enumerate(recorded)]
+
+    def differ(old, now):  # in more than the markers that bound nothing, which are no output's fault
+        return compare_outputs(source, old, now) != compare_outputs(source, old, old)
+
+    left = {i for i in everything if differ(recorded, with_new({i}))}
+    return set() if differ(with_new(left), new) else everything - left  # the pieces of a stream are compared as one
 
 
 def _stamp_of(notebook):
@@ -229,16 +269,24 @@ def _version(*names):
 
 
 def _seed(notebook):
-    """The number that the notebook first hands to ``seed_everything``, or None."""
-    for cell in code_cells(notebook):
-        try:
-            calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call) and node.args]
-        except SyntaxError:  # a cell with IPython's own lines
-            continue
-        for call in calls:
-            name = getattr(call.func, "id", getattr(call.func, "attr", None))
-            if name == "seed_everything" and isinstance(call.args[0], ast.Constant):
-                return call.args[0].value
+    """The number that the notebook first hands to ``seed_everything``, also by a name that it gave it, or None."""
+    numbers = {}  # what each name stands for, until it is bound to anything else; in a function, only there
+    for statement in (statement for cell in code_cells(notebook) for statement in parse_cell(cell.source).body):
+        nodes = list(ast.walk(statement))
+        bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        known = {name: number for name, number in numbers.items() if name not in bound}
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            if getattr(call.func, "id", getattr(call.func, "attr", None)) != "seed_everything":
+                continue
+            for seed in [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "seed")]:
+                number = known.get(getattr(seed, "id", None), getattr(seed, "value", None))
+                if type(number) is int:
+                    return number
+        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            numbers = known
+        if isinstance(statement, ast.Assign) and type(getattr(statement.value, "value", None)) is int:
+            numbers.update((target.id, statement.value.value) for target in statement.targets if hasattr(target, "id"))
     return None
 
 
@@ -271,13 +319,13 @@ def status(notebooks_dir: str | os.PathLike) -> list[tuple[Path, list[str]]]:
 
     Raises:
         FileNotFoundError: There is no notebook.
-        ValueError: A notebook needs a data set that the registry does not know.
+        ValueError: A file is no notebook, or one needs a data set that the registry does not know.
     """
     lock = Path(notebooks_dir).resolve().parent / "requirements.lock"
     spine, solutions = find_notebooks(notebooks_dir)
     stale = []
     for path in [*spine, *solutions]:
-        notebook = nbformat.read(path, as_version=4)
+        notebook, _ = read_notebook(path)
         reasons = _changes(_stamp_of(notebook), fingerprint(notebook, data_needs(notebook), lock))
         if reasons:
             stale.append((path, reasons))

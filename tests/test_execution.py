@@ -5,7 +5,7 @@ import sys
 import time
 
 from d2lhelpers.execution import NotebookError, code_cells, execute
-from d2lhelpers.files import find_notebooks, select, write_text
+from d2lhelpers.files import find_notebooks, read_notebook, select, write_text
 
 import nbformat
 import pytest
@@ -104,6 +104,10 @@ def test_a_cell_that_fails_is_named(tmp_path, source, name, message):
     assert texts(nb.cells[0]) == [("stdout", "before\n")] and nb.cells[2].outputs == []
 
 
+def test_a_cell_without_an_id_is_named_by_its_number():
+    assert str(NotebookError("05_lenet.ipynb", 2, None, "Timeout", "late")).startswith("05_lenet.ipynb, code cell 2: T")
+
+
 def test_a_kernel_that_does_not_start_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(NotebookError, match="^nb.ipynb: KernelNotStarted: "):
@@ -150,6 +154,33 @@ def test_the_spine_and_its_solutions_are_found_in_order(tmp_path):
         select(spine, ["01", "03"])
     with pytest.raises(FileNotFoundError, match="found none"):
         find_notebooks(tmp_path / "solutions" / "nothing")
+
+
+def test_a_notebook_is_read_with_its_file_as_it_is(tmp_path):
+    text = nbformat.writes(notebook("1")).replace("\n", "\r\n")
+    write_text(tmp_path / "nb.ipynb", text)
+    assert read_notebook(tmp_path / "nb.ipynb") == (notebook("1"), text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<<<<<<< HEAD\n{}",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}',
+        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": [], "cells": []}',
+        b'{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [1]}',
+        b'{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [{"cell_type": "raw", "metadata": {}}]}',
+    ],
+)
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
+    (tmp_path / "01_a.ipynb").write_bytes(content)
+    with pytest.raises(ValueError, match="^expected a notebook of format 4, got .*01_a.ipynb: mend it, .*$"):
+        read_notebook(tmp_path / "01_a.ipynb")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import re
 
@@ -8,6 +10,7 @@ from d2lhelpers.recording import print_status, record, status
 import nbformat
 import pytest
 from nbformat import v4
+from PIL import Image
 
 FLOAT = "# NBVAL_TOLERANCE: atol=0.1\nprint('loss :', float(open('loss.txt').read()))"
 EXACT = "open('word.txt').read()"
@@ -192,10 +195,177 @@ def test_a_file_that_changes_meanwhile_is_not_overwritten(book, no_kernel, capsy
     assert book.path.read_text("utf-8") == changed
 
 
-def test_a_malformed_marker_is_named_with_its_notebook(book, no_kernel, capsys):
-    book.write("# NBVAL_TOLERANCE: atol\n1.0")
+def test_a_malformed_marker_is_named_with_its_cell_before_anything_runs(book, no_kernel, capsys):
+    book.write(SETUP, "# NBVAL_TOLERANCE: atol\n1.0", name="02_second.ipynb")
+    no_kernel.append(lambda notebook: pytest.fail("a notebook was executed"))
     assert record(book.folder) == 1
-    assert "01_first.ipynb: " in capsys.readouterr().err
+    assert "02_second.ipynb, code cell 2 (id cell-2): MarkerError: expected rtol=" in capsys.readouterr().err
+
+
+def test_markers_that_claim_the_same_line_are_named_with_their_cell(book, no_kernel, capsys):
+    markers = "".join(f'# NBVAL_TOLERANCE on lines with "{text}": atol=0.1\n' for text in ("loss", "train"))
+    book.write(SETUP, markers + "1.0")
+    named = "FAILED 01_first.ipynb, code cell 2 (id cell-2): MarkerError: expected one bound for each line"
+    # In the new outputs, after the run; in the recorded ones, before it.
+    no_kernel[:] = [shows([], [text("loss 1.0\ntrain 1.0")])]
+    assert record(book.folder) == 0
+    no_kernel[:] = [shows([], [text("loss 1.2\ntrain loss 1.0")])]
+    before = book.path.read_text("utf-8")
+    assert record(book.folder) == 1
+    assert named in capsys.readouterr().err and book.path.read_text("utf-8") == before
+    book.path.write_text(before.replace('"loss 1.0', '"train loss 1.0'), "utf-8")
+    no_kernel[:] = [lambda notebook: pytest.fail("a notebook was executed")]
+    assert record(book.folder) == 1
+    assert named in capsys.readouterr().err
+
+
+LOSS = "# NBVAL_TOLERANCE: atol=0.1\nshow()"
+
+
+def shows(*outputs):
+    """Stands in for a kernel: the code cells show these outputs."""
+
+    def effect(notebook):
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for count, (cell, shown) in enumerate(zip(cells, outputs), 1):
+            cell.outputs, cell.execution_count = shown, count
+
+    return effect
+
+
+def text(shown):
+    return v4.new_output("stream", text=shown)
+
+
+def html(shown):
+    return v4.new_output("display_data", {"text/html": shown})
+
+
+def picture(shade):
+    written = io.BytesIO()
+    Image.new("RGB", (40, 40), (shade, shade, shade)).save(written, "png")
+    return v4.new_output("display_data", {"image/png": base64.b64encode(written.getvalue()).decode()})
+
+
+@pytest.fixture
+def record_as(book, no_kernel):
+    """Records a cell that shows these outputs; what its file then holds."""
+
+    def record_as(*outputs):
+        no_kernel[:] = [shows(list(outputs))]
+        assert record(book.folder) == 0
+        return [output.get("text") or output.data for output in nbformat.read(book.path, 4).cells[1].outputs]
+
+    book.write(LOSS)
+    return record_as
+
+
+def test_of_a_cell_only_the_outputs_that_left_their_bounds_are_rewritten(record_as):
+    before = record_as(text("loss 1.0\n"), html("<b>1.0</b>"), picture(200), text("end 5.0\n"))
+    # The streams are compared as one: of its pieces, too, only one has left its bounds.
+    after = record_as(text("loss 1.05\n"), html("<b>1.01</b>"), picture(201), text("end 7.0\n"))
+    assert after == [*before[:3], "end 7.0\n"]
+    after = record_as(text("loss 1.05\n"), html("<b>1.5</b>"), picture(201), text("end 7.01\n"))
+    assert after == ["loss 1.0\n", {"text/html": "<b>1.5</b>"}, before[2], "end 7.0\n"]
+    after = record_as(text("loss 1.05\n"), html("<b>1.51</b>"), picture(0), text("end 7.01\n"))
+    assert after == ["loss 1.0\n", {"text/html": "<b>1.5</b>"}, picture(0).data, "end 7.0\n"]
+    # Another sequence of outputs: all of them.
+    after = record_as(html("<b>1.51</b>"), text("end 7.01\n"), picture(1), text("loss 1.05\n"))
+    assert after == [{"text/html": "<b>1.51</b>"}, "end 7.01\n", picture(1).data, "loss 1.05\n"]
+    after = record_as(html("<b>1.52</b>"), text("end 7.02\nlost 1.05\n"), picture(2))
+    assert after == [{"text/html": "<b>1.52</b>"}, "end 7.02\nlost 1.05\n", picture(2).data]
+
+
+def test_where_no_single_output_left_its_bounds_but_their_sum_did_all_are_rewritten(record_as):
+    record_as(text("1.0"), html("<b>1.0</b>"), text("0\n"))  # the stream is 1.00, and becomes 1.10, 1.09 or 1.19
+    assert record_as(text("1.1"), html("<b>1.01</b>"), text("9\n")) == ["1.1", {"text/html": "<b>1.01</b>"}, "9\n"]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"indent": 2},
+        {"indent": "\t"},
+        {"indent": None},
+        {"indent": 1, "ensure_ascii": False, "newline": "\r\n"},
+        {"indent": 4, "ensure_ascii": False, "end": ""},
+    ],
+)
+def test_the_layout_of_a_file_in_which_something_changes_is_kept(book, no_kernel, layout):
+    newline, end = layout.pop("newline", "\n"), layout.pop("end", "\n")
+    book.write(LOSS)
+    no_kernel.append(shows([text("loss 1.0 ²\n")]))
+    assert record(book.folder) == 0
+    written = json.dumps(json.loads(book.path.read_text("utf-8")), **layout) + end
+    before = written.replace("\n", newline).encode()
+    book.path.write_bytes(before)
+    no_kernel[:] = [shows([text("loss 1.2 ²\n")])]
+    assert record(book.folder) == 0
+    assert book.path.read_bytes() == before.replace(b"loss 1.0", b"loss 1.2") != before
+
+
+def test_a_notebook_without_cell_ids_is_recorded(book, no_kernel, capsys):
+    def without_ids(saved):
+        saved["nbformat_minor"] = 4
+        for cell in saved["cells"]:
+            del cell["id"]
+
+    book.edit(without_ids)
+    assert record(book.folder) == 0
+    no_kernel.append(shows([], [text("loss 1.0\n")], [text("four\n")]))
+    assert record(book.folder) == 0
+    out = capsys.readouterr().out
+    assert results(out) == {"01_first": "2 of 3 cells rewritten"} and "  01_first, In [2]: " in out
+    assert book.texts() == (["loss 1.0\n", "four\n"], [1, 2, 3])
+    assert json.loads(book.path.read_text("utf-8"))["nbformat_minor"] == 4
+    no_kernel.append(shows([v4.new_output("stream", name="stderr", text="look out")]))
+    assert record(book.folder) == 1
+    assert "FAILED 01_first.ipynb, code cell 1: NotRecordable: it wrote to standard error" in capsys.readouterr().err
+
+
+def test_a_broken_file_is_named_before_anything_runs(book, no_kernel, capsys):
+    (book.folder / "02_second.ipynb").write_text('{"cells": [')
+    no_kernel.append(lambda notebook: pytest.fail("a notebook was executed"))
+    assert print_status(book.folder) == 2
+    assert re.fullmatch("expected a notebook of format 4, got .*02_second.ipynb: .*\n", capsys.readouterr().err)
+    assert record(book.folder) == 1
+    assert re.fullmatch("expected a notebook of format 4, got .*02_second.ipynb: .*\n", capsys.readouterr().err)
+
+
+def test_cells_of_ipythons_own_are_recorded_and_not_stale(book, no_kernel):
+    book.write("%%bash\nfor i in 1 2; do echo $i; done", "%%html\n<b>hi</b>", "f = !echo hi", "len?", "no Python")
+    assert record(book.folder) == 0
+    assert status(book.folder) == []
+
+
+@pytest.mark.parametrize(
+    "sources, seed",
+    [
+        (["seed_everything(4)"], 4),
+        (["d2lhelpers.seed_everything(seed=4)"], 4),
+        (["seed = start = 4", "seed_everything(seed)"], 4),
+        (["seed = 4\nseed_everything(seed=seed)"], 4),
+        (["%matplotlib inline\nseed = 4", "def train(n):\n    seed_everything(seed)\ntrain(2)"], 4),
+        (["seed = 4", "def train(seed):\n    return seed\nseed_everything(seed)"], 4),
+        (["seed = 4", "def train(seed):\n    seed_everything(seed)\ntrain(5)"], None),
+        (["seed = 4", "for seed in range(3):\n    seed_everything(seed)"], None),
+        (["seed = 4", "seed = draw()", "seed_everything(seed)"], None),
+        (["seed = 4", "seed += 1", "seed_everything(seed)"], None),
+        (["seed_everything(seed)", "seed = 4"], None),
+        (["seed_everything()"], None),
+        (["seed = 4"], None),
+    ],
+)
+def test_the_seed_is_read_from_the_code(book, no_kernel, sources, seed):
+    book.write(*sources)
+    assert record(book.folder) == 0
+    assert book.stamp().seed == seed
+
+
+def test_a_stamp_without_its_seed_is_not_stale(book, no_kernel):
+    assert record(book.folder) == 0
+    book.edit(lambda saved: saved["metadata"]["d2lhelpers"]["stamp"].update(seed=None))
+    assert status(book.folder) == []
 
 
 def test_a_stopped_recording_says_so(book, no_kernel, capsys):
