@@ -24,7 +24,7 @@ from .data.errors import DataNotFoundError
 from .data.registry import DATA_SETS, data_set
 from .data.sources import ENVIRONMENT, SYNTHETIC, data_root, find, is_synthetic, verify
 from .execution import CELL_TIMEOUT, NotebookError, code_cells, execute
-from .files import find_notebooks, select, write_text
+from .files import find_notebooks, read_notebook, select, write_text
 from .terminal import Progress, paint, table
 
 __all__ = ["data_needs", "obtain_data", "report_error", "run_spine"]
@@ -76,9 +76,9 @@ def run_spine(
     try:
         spine, solutions = find_notebooks(notebooks_dir)
         chosen = select(spine, only)
+        entries = [_Entry(path, read_notebook(path)[0]) for path in spine]
     except (FileNotFoundError, ValueError) as error:
         return report_error(error, 2)
-    entries = [_Entry(path, nbformat.read(path, as_version=4)) for path in spine]
     queue = [entry for entry in entries if entry.path in chosen]
     for entry in entries:
         if entry not in queue:
