@@ -111,12 +111,15 @@ def _meant_marker(comment):
 
 
 def _parse_bounds(marker, text, comment):
-    keys = ("distance",) if marker == "NBVAL_FIGURE" else ("rtol", "atol")
-    wanted = " and/or ".join(f"{key}=<number, 0 or more>" for key in keys)
+    if marker == "NBVAL_FIGURE":
+        keys, numbers, most = ("distance",), "from 0 to 1", Decimal(1)
+    else:
+        keys, numbers, most = ("rtol", "atol"), "0 or more", Decimal("inf")
+    wanted = " and/or ".join(f"{key}=<number, {numbers}>" for key in keys)
     bounds = {}
     for part in text.split():
         bound = _BOUND.fullmatch(part)
-        if not bound or bound["key"] not in keys or bound["key"] in bounds:
+        if not bound or bound["key"] not in keys or bound["key"] in bounds or Decimal(bound["value"]) > most:
             raise MarkerError(
                 f"expected {wanted} after the colon, each once, "
                 f"got {part!r} in {comment!r}: write it like {_EXAMPLES[marker]}"

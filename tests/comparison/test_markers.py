@@ -83,6 +83,10 @@ def test_other_comments_are_none_of_ours(source):
         "# NBVAL_FIGURE: 0.1",
         "# NBVAL_FIGURE: atol=0.1",
         "# NBVAL_FIGURE: distance=-1",
+        "# NBVAL_FIGURE: distance=5",
+        "# NBVAL_FIGURE: distance=1.0001",
+        "# NBVAL_FIGURE: distance=1e1",
+        "# NBVAL_FIGURE: distance=nan",
         "# NBVAL_FIGUR: distance=0.1",
         '# NBVAL_FIGURE on lines with "a": distance=0.1',
         "# nbval_ignore_output",
@@ -110,6 +114,15 @@ def test_a_marker_given_twice_is_an_error(line):
     parse_markers(line)
     with pytest.raises(MarkerError, match="expected one"):
         parse_markers(f"{line}\nprint()\n{line}")
+
+
+def test_a_distance_goes_from_0_to_1():
+    assert [parse_markers(f"# NBVAL_FIGURE: distance={bound}").figure for bound in (0, "0.5", 1)] == [0, 0.5, 1]
+    with pytest.raises(MarkerError, match="expected distance=<number, from 0 to 1> .* got 'distance=5'"):
+        parse_markers("# NBVAL_FIGURE: distance=5")
+    with pytest.raises(MarkerError, match="expected rtol=<number, 0 or more> and/or atol=<number, 0 or more> "):
+        parse_markers("# NBVAL_TOLERANCE: atol=nan")
+    assert parse_markers("# NBVAL_TOLERANCE: rtol=5").tolerance.rtol == 5
 
 
 def test_bounds_add_up_as_in_numpy():
