@@ -114,7 +114,8 @@ def _on_screen(text):
     """What backspaces and carriage returns leave on the screen of, say, a progress bar."""
     while re.search(r"[^\n]\x08", text):
         text = re.sub(r"[^\n]\x08", "", text)
-    return re.sub(r"^.*\r(?=[^\n])", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\r+(?=\n|\Z)", "", text)  # nothing is written over the line
+    return re.sub(r"^.*\r", "", text, flags=re.MULTILINE)
 
 
 def _stale_markers(markers, recorded):

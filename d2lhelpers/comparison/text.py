@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import html
+import itertools
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,20 +19,32 @@ _SHOWN_LINES = 8
 _SHOWN_CHARACTERS = 160
 
 # A float is a word of its own: conv2.5, 1.9.1, 3.2MB and hex digests are not. Its sign belongs to it unless it follows
-# a word or a number (a range, a date). A bare exponent counts in the form that Python and C print: 1e-05, not 3e8.
+# a word or a number (a range, a date), unless it is an imaginary part's. A bare exponent counts in the form that Python
+# and C print: 1e-05, not 3e8.
 _FLOAT = re.compile(
-    r"""(?:(?<![\w.)\]])[+-])?
+    r"""(?:(?:(?<![\w.)\]])|(?=[+-][\w.]*(?:[eE][+-]\d+)?j\b))[+-])?
         (?<![\w.])
         (?:(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d{1,3})?|\d+[eE][+-]\d{2,3}|nan|NaN|inf|Infinity)
-        (?!\w|\.\w)""",
+        (?=j?(?!\w|\.\w))""",
     re.VERBOSE,
 )
+# "19." is how NumPy and MXNet print a whole float in an array; elsewhere it is an integer that ends a sentence.
+_ARRAY = re.compile(r"\[(?:[\s\d.,+\-eEj]|nan|inf|\([\s\d.,+\-eEj]*\))*\]|array\([\d.+\-eEj]+")
+
 _TAG = re.compile(r"<style\b.*?</style>|<script\b.*?</script>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# The tags between two texts, and those among them at which a browser begins a line: a row's cells stay on one.
+_TAGS = re.compile(rf"(?:(?:{_TAG.pattern})\s*)+", _TAG.flags)
+_ROWS, _CELLS = frozenset({"table", "tr"}), frozenset({"td", "th"})
+_BLOCKS = frozenset(
+    "address article aside blockquote body br center dd details dialog div dl dt fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 header hr legend li main nav ol option p pre section select summary ul".split()
+)
+_PREFORMATTED = re.compile(r"<(pre|textarea)\b.*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Number:
-    """A float of a text: as printed, where it begins, and the line that holds it (in HTML the table's row, no tags)."""
+    """A float of a text: as printed, where it begins, and the line that holds it (in HTML as a reader sees it)."""
 
     text: str
     start: int
@@ -44,10 +58,15 @@ class Number:
 
 @dataclass(frozen=True)
 class Reading:
-    """A text taken apart: ``pieces[i]`` stands before ``numbers[i]``, the last piece behind the last number."""
+    """A text taken apart: ``pieces[i]`` stands before ``numbers[i]``, the last piece behind the last number.
+
+    ``layout`` holds each line (an array's lines are one), whether it holds a float, and whether it stands in a block of
+    lines with floats that are padded to one length, as the head of a data frame does.
+    """
 
     pieces: tuple[str, ...]
     numbers: tuple[Number, ...]
+    layout: tuple[tuple[str, bool, bool], ...]
 
 
 @functools.lru_cache(maxsize=256)
@@ -56,58 +75,89 @@ def read(text, is_html=False):
 
     Args:
         text: any text that a cell put out.
-        is_html: whether tags are no text: numbers in them are no floats, and a table's row is a line.
+        is_html: whether tags are no text: numbers in them are no floats, and a line is what a reader sees as one.
 
     Returns:
         Reading: the pieces and the floats, in order.
     """
-    in_array = _in_brackets(text)
-    unwrapped = "".join(" " if char == "\n" and inside else char for char, inside in zip(text, in_array))
-    tags = [position for tag in _TAG.finditer(text) for position in range(*tag.span())] if is_html else []
-    hidden, lines = frozenset(tags), _lines(text, is_html)
+    hidden, arrays = _positions(_TAG, text) if is_html else frozenset(), _positions(_ARRAY, text)
+    floats = [match for match in _FLOAT.finditer(text) if match.start() not in hidden]
+    floats = [match for match in floats if not match[0].endswith(".") or match.start() in arrays]
+    starts = [match.start() for match in floats]
+    unwrapped, lines = _unwrap(text, starts), _lines(text, is_html)
     pieces, numbers, end, line = [], [], 0, 0
-    for match in _FLOAT.finditer(text):
-        start = match.start()
-        # "19." is how NumPy and MXNet print a whole float in an array; elsewhere it is an integer that ends a sentence.
-        whole_float = in_array[start] or text.endswith("array(", 0, start)
-        if start in hidden or (match[0].endswith(".") and not whole_float):
-            continue
+    for match, start in zip(floats, starts):
         while line + 1 < len(lines) and lines[line + 1][0] <= start:
             line += 1
         pieces.append(_fold(unwrapped[end:start]))
         numbers.append(Number(match[0], start, lines[line][1]))
         end = match.end()
-    return Reading((*pieces, _fold(unwrapped[end:])), tuple(numbers))
+    return Reading((*pieces, _fold(unwrapped[end:])), tuple(numbers), tuple(_layout(unwrapped, starts)))
 
 
-def _in_brackets(text):
-    """For each character, whether a pair of square brackets holds it: an array wraps where its numbers' widths say."""
+def _positions(pattern, text):
+    """Where the characters stand that a pattern matches."""
+    return frozenset(position for match in pattern.finditer(text) for position in range(*match.span()))
+
+
+def _holds(starts, begin, end):
+    """Whether one of the sorted ``starts`` lies from ``begin`` to before ``end``."""
+    return bisect.bisect_left(starts, begin) < bisect.bisect_left(starts, end)
+
+
+def _unwrap(text, starts):
+    """The text with each line end in square brackets with floats a blank: an array wraps where their widths say."""
     change, opened = [0] * len(text), []
     for position, char in enumerate(text):
-        if char == "[":
+        if char in "[(":
             opened.append(position)
-        elif char == "]" and opened:
-            change[opened.pop()] += 1
-            change[position] -= 1
-    depth, inside = 0, []
-    for step in change:
-        depth += step
-        inside.append(depth > 0)
-    return inside
+        elif char in "])" and opened:
+            begin = opened.pop()
+            # Those of [0, 1) are no pair.
+            if text[begin] + char == "[]" and _holds(starts, begin, position):
+                change[begin] += 1
+                change[position] -= 1
+    depths = itertools.accumulate(change)
+    return "".join(" " if char == "\n" and depth else char for char, depth in zip(text, depths))
+
+
+def _layout(unwrapped, starts):
+    """Each line as ``Reading.layout`` has it."""
+    lines, begin = [], 0
+    for line in unwrapped.split("\n"):
+        lines.append((line, _holds(starts, begin, begin + len(line))))
+        begin += len(line) + 1
+    for _, group in itertools.groupby(lines, key=lambda entry: len(entry[0])):
+        group = list(group)
+        padded = any(holds_float for _, holds_float in group)
+        yield from ((*entry, padded) for entry in group)
 
 
 def _lines(text, is_html):
-    """(start, text) of each line; in HTML of each row of a table, as a reader sees it."""
-    boundary = r"(?=<tr\b)" if is_html else r"(?<=\n)"
-    starts = [0, *(match.start() for match in re.finditer(boundary, text))]
+    """(start, text) of each line; in HTML as a reader sees it."""
+    starts = [0, *(_html_breaks(text) if is_html else (match.end() for match in re.finditer(r"\n", text)))]
     parts = [text[start:stop] for start, stop in zip(starts, [*starts[1:], len(text)])]
     if is_html:
         parts = [" ".join(html.unescape(_TAG.sub(" ", part)).split()) for part in parts]
     return [(start, part.rstrip("\n")) for start, part in zip(starts, parts)]
 
 
+def _html_breaks(text):
+    """Where a browser begins a line."""
+    breaks = set()
+    for tags in _TAGS.finditer(text):
+        names = frozenset(re.findall(r"</?(\w+)", tags[0].lower()))
+        # A block at the edge of a cell parts it from nothing.
+        if names & _ROWS or (names & _BLOCKS and not names & _CELLS):
+            breaks.add(tags.end())
+    for block in _PREFORMATTED.finditer(text):
+        breaks.update(position + 1 for position in range(*block.span()) if text[position] == "\n")
+    return sorted(breaks)
+
+
 def _fold(piece):
-    return re.sub(r" *\n *", "\n", re.sub(r"[ \t]+", " ", piece)).strip(" ")
+    # NumPy pads an imaginary part behind its j, which may stand before the bracket.
+    return re.sub(r"(?<=\n) | (?=[\n\]])", "", re.sub(r"[ \t]+", " ", piece)).strip(" ")
 
 
 def bound_of(number, markers):
@@ -123,14 +173,19 @@ def bound_of(number, markers):
     Raises:
         MarkerError: when two bounds claim the line.
     """
-    # As whole words, or "Epoch 1" would claim the lines of epoch 10 as well.
-    own = [bound for bound in markers.lines if re.search(rf"(?<!\w){re.escape(bound.line)}(?!\w)", number.line)]
+    own = [bound for bound in markers.lines if _says(number.line, bound.line)]
     if len(own) > 1:
         raise MarkerError(
             f"expected one bound for each line, got {' and '.join(map(str, own))} for {number.line!r}: "
             "make their texts longer"
         )
     return own[0] if own else markers.tolerance
+
+
+def _says(line, words):
+    """Whether a line holds the words as whole ones: "Epoch 1" is not in the lines of epochs 10, 1.5 and 1,000."""
+    before, after = r"(?<!\w)(?!(?<=\.)\d|(?<=\d,)\d)", r"(?!\w|(?<=\d)[.,]\d)"
+    return re.search(before + re.escape(words) + after, line) is not None
 
 
 def compare_floats(name, recorded, new, markers, is_html=False):
@@ -154,6 +209,9 @@ def compare_floats(name, recorded, new, markers, is_html=False):
             for text, reading in ((recorded, old), (new, now))
         ]
         return _show_lines(name, recorded.split("\n")[begins[0] :], new.split("\n")[begins[1] :])
+    moved = [(before[0], after[0]) for before, after in zip(old.layout, now.layout) if not _same_blanks(before, after)]
+    if moved:
+        return _show_lines(name, *zip(*moved))
     pairs = [(before, after, bound_of(before, markers)) for before, after in zip(old.numbers, now.numbers)]
     outside = [(_excess(*pair), *pair) for pair in pairs]
     outside = sorted((entry for entry in outside if entry[0] > 0), key=lambda entry: entry[0], reverse=True)
@@ -168,6 +226,12 @@ def compare_floats(name, recorded, new, markers, is_html=False):
     if len(outside) > _SHOWN_NUMBERS:
         report.append(f"  and {len(outside) - _SHOWN_NUMBERS} more, nearer to their bounds")
     return "\n".join(report)
+
+
+def _same_blanks(before, after):
+    """Whether two lines of layouts, alike but for their white space, are the same or follow the widths of floats."""
+    (old, holds_float, padded), (new, _, also_padded) = before, after
+    return old == new or holds_float or (padded and also_padded and len(old) != len(new))
 
 
 def _excess(before, after, bound):
@@ -216,11 +280,19 @@ def _common(first, second):
 def _show_lines(name, recorded, new):
     end = -_common(recorded[::-1], new[::-1]) or None
     report = [f"{name}: the text differs"]
-    for label, lines in (("recorded", recorded[:end]), ("new     ", new[:end])):
-        report += [f"    {label} | {_clip(line)}" for line in (lines or ["(nothing)"])[:_SHOWN_LINES]]
+    recorded, new = recorded[:end], new[:end]
+    for label, lines, others in (("recorded", recorded, new), ("new     ", new, recorded)):
+        shown = _visible(lines[:_SHOWN_LINES], others) or ["(nothing)"]
+        report += [f"    {label} | {_clip(line)}" for line in shown]
         if len(lines) > _SHOWN_LINES:
             report.append(f"    {label} | ... and {len(lines) - _SHOWN_LINES} more lines")
     return "\n".join(report)
+
+
+def _visible(lines, others):
+    """The lines, in quotes where nothing but white space tells one from some other line, or from none."""
+    bare = {"", *("".join(other.split()) for other in others)}
+    return [repr(line) if line not in others and "".join(line.split()) in bare else line for line in lines]
 
 
 def _clip(line):

@@ -63,6 +63,10 @@ def agree_in_text(recorded, new, source=ATOL):
         ("0.5", "0.5 0.7", False),
         ("a 0.5", "a 0.51 ", True),
         ("a b 0.5", "ab 0.5", False),
+        ("a  b", "a b", False),  # no float that could have moved it
+        ("a\tb", "a b", False),
+        ("    a", "a", False),
+        ("a ", "a", False),
         ("0.5\n0.7", "0.5 0.7", False),
         ("1.9.1", "1.9.2", False),
         ("v1.25", "v1.26", False),
@@ -70,6 +74,8 @@ def agree_in_text(recorded, new, source=ATOL):
         ("127.0.0.1", "127.0.0.2", False),
         ("conv2.5", "conv2.51", False),
         ("3.20MB", "3.21MB", False),
+        ("3.5ms", "3.51ms", False),
+        ("1.5×", "1.51×", True),
         ("2e5", "2e6", False),  # a digest, perhaps; Python prints 200000.0
         ("12e45", "12e46", False),
         ("R01", "R02", False),
@@ -78,6 +84,24 @@ def agree_in_text(recorded, new, source=ATOL):
         ("[9. 1.]", "[9.01 1.  ]", True),
         ("array(19.)", "array(19.01)", True),
         ("array(19.)", "array(20.)", False),
+        ("[(9., 1)]", "[(9.01, 1)]", True),
+        ("[epoch 9.]", "[epoch 9.01]", False),
+        ("[0, 1)\nEpoch 9.\n(0, 1]", "[0, 1)\nEpoch 9.01\n(0, 1]", False),
+        ("[0, 1)\nEpoch 0.5\n(0, 1]", "[0, 1) Epoch 0.5 (0, 1]", False),
+        ("[0, 1)\nEpoch 0.5\n(0, 1]", "[0, 1)\nEpoch 0.51\n(0, 1]", True),
+        ("(0.5\n1]", "(0.5 1]", False),
+        ("[(0.1, 0.2),\n (0.3, 0.4)]", "[(0.1, 0.2), (0.3, 0.4)]", True),
+        ("[1 2\n 3]", "[1 2  3]", False),  # wraps follow floats, and here is none
+        ("(1.5+2.5j)", "(1.51+2.49j)", True),
+        ("(1.5+2.5j)", "(1.5+2.53j)", False),
+        ("(1.5+2.5j)", "(1.5-2.5j)", False),
+        ("(1.5+0.01j)", "(1.5-0.01j)", True),
+        ("[1. +2.5e+00j 0. -1.0e-02j]", "[1.01+2.5e+00j 0.  +1.0e-02j]", True),
+        ("[nan +1.j  0.+nanj]", "[nan +1.01j  0.01 +nanj]", True),
+        ("[nan +1.j  0.+nanj]", "[nan +1.j  0.+1.j]", False),
+        ("[0.5 +1.j   1.25-11.89j]", "[0.5 +1.j  1.25-11.9j ]", True),
+        ("array(1.+2.j)", "array(1.01+2.01j)", True),
+        ("2.5jk", "2.51jk", False),
         ("[0.1 0.2]", "[0.1 0.2 0.3]", False),
         ("[[0.1 ... 0.2]]", "[[0.1 ... 0.21]]", True),
         ("infinite, nano", "infinite, nana", False),
@@ -106,10 +130,12 @@ def test_an_array_may_wrap_elsewhere_but_prose_may_not():
 
 
 def test_data_frames():
-    plain = "    loss  epochs\na  0.51       1\nb  10.5       2"
-    wider = "     loss  epochs\na   0.511       1\nb  10.5        2"
+    plain = "    loss  epochs kind\na   0.51       1    a\n..   ...     ...  ...\nb  10.50       2  bcd"
+    wider = "     loss  epochs kind\na   0.511       1    a\n..    ...     ...  ...\nb  10.500       2  bcd"
     assert agree(ATOL, stream(plain), stream(wider))
-    assert not agree(ATOL, stream(plain), stream(wider.replace("1\n", "3\n")))
+    assert not agree(ATOL, stream(plain), stream(wider.replace(" loss", "   loss")))
+    assert not agree(ATOL, stream(plain), stream(plain.replace("  epochs", " epochs ")))
+    assert not agree(ATOL, stream(plain), stream(wider.replace(" 1 ", " 3 ")))
     table = '<table border="1"><tr><td>{}</td><td>1</td></tr></table>'
     assert agree(ATOL, html(table.format("0.51")), html(table.format("0.52")))
     assert not agree(ATOL, html(table.format("0.51")), html(table.format("0.54")))
@@ -124,6 +150,15 @@ def test_html_is_a_number_only_where_a_reader_sees_it():
     assert not agree(ATOL, recorded, html(page.format(0.5, 0.51, 0.5)))
 
 
+def test_white_space_is_free_only_where_floats_change_its_width():
+    recorded = "Sizes  of\tall:\n    8  9\n\nloss  0.50"
+    assert agree(ATOL, stream(recorded), stream(recorded.replace("loss  0.50", "loss 0.511")))
+    for old, new in [("Sizes  of", "Sizes of"), ("\tall", " all"), ("    8", "8"), ("8  9", "8 9"), (":", ": ")]:
+        assert not agree(ATOL, stream(recorded), stream(recorded.replace(old, new)))
+    page = "<p>a  b</p>\n<p>0.5</p>"
+    assert not agree(ATOL, html(page), html(page.replace("a  b", "a b")))
+
+
 LINES = '# NBVAL_TOLERANCE on lines with "Epoch 1": atol=0.4\n'
 
 
@@ -134,6 +169,36 @@ def test_a_line_has_its_own_bound():
     assert not agree(ATOL + LINES, recorded, stream("Epoch 1. Loss 1.50\nEpoch 2. Loss 0.53\nEpoch 10. Loss 0.30"))
     # "Epoch 1" is not in "Epoch 10": whole words count.
     assert not agree(ATOL + LINES, recorded, stream("Epoch 1. Loss 1.50\nEpoch 2. Loss 0.50\nEpoch 10. Loss 0.33"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "expected"),
+    [
+        ("lr 0", "lr 0: loss 0.5", True),
+        ("lr 0", "lr 0.1: loss 0.5", False),
+        ("lr 0", "lr 0,1: loss 0.5", False),
+        ("Epoch 1", "Epoch 1. Loss 0.5", True),
+        ("Epoch 1", "Epoch 1, loss 0.5", True),
+        ("Epoch 1", "Epoch 1.5 loss 0.5", False),
+        ("Epoch 1", "Epoch 1,000 loss 0.5", False),
+        ("Epoch 1", "Epoch 1.", False),
+        ("Epoch 1.", "Epoch 1. Loss 0.5", True),
+        ("Epoch 1.", "Epoch 1.5 loss 0.5", False),
+        ("1 loss", "after 1 loss 0.5", True),
+        ("1 loss", "after 2.1 loss 0.5", False),
+        ("1 loss", "after .1 loss 0.5", False),
+        ("000 loss", "after 1,000 loss 0.5", False),
+        ("1 loss", "a,1 loss 0.5", True),
+        ("loss", "step 1,loss,0.5", True),
+        ("Epoch 1", "2.Epoch 1 loss 0.5", True),
+        ("conv", "conv.5 0.5", True),
+        ("conv", "conv2 0.5", False),
+        ("conv", "deconv 0.5", False),
+    ],
+)
+def test_words_of_a_bound_are_no_part_of_a_longer_word_or_number(words, line, expected):
+    recorded = stream(line)
+    assert agree(f'# NBVAL_TOLERANCE on lines with "{words}": atol=5\n', recorded, recorded) is expected
 
 
 def test_without_a_general_bound_the_other_lines_are_exact():
@@ -147,6 +212,27 @@ def test_a_row_of_a_html_table_is_a_line():
     recorded = html(table.format(1.5, 0.5))
     assert agree(ATOL + LINES, recorded, html(table.format(1.8, 0.51)))
     assert not agree(ATOL + LINES, recorded, html(table.format(1.5, 0.6)))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>Epoch 1 loss {}</p>\n<p>Epoch 2 loss {}</p>",
+        "<p>Epoch 1 loss {}<p>Epoch 2 loss {}",
+        "Epoch <b>1</b> loss {}<br/>Epoch 2 loss {}",
+        "<UL>\n<LI>Epoch 1 loss {}\n<LI>Epoch 2 loss {}\n</UL>",
+        "<div>Epoch 1 loss {}</div><div>Epoch 2 loss {}</div>",
+        "<pre>Epoch 1 loss <b>{}</b>\nEpoch 2 loss {}</pre>",
+        "<table><tr><th>Epoch 1</th><td>{}</td></tr></table>best {}",
+        "<table><tr><th>Epoch 1</th><td>{}</td></tr></table>\n<p>best {}</p>",
+        "<table><tr><td>Epoch 1 loss {}<br>Epoch 2 loss {}</td></tr></table>",
+        "<table><tr><td><p>Epoch 1</p></td>\n<td><p>{}</p></td></tr><tr><td>Epoch 2</td><td>{}</td></tr></table>",
+    ],
+)
+def test_a_line_of_html_is_what_a_reader_sees(page):
+    recorded = html(page.format(0.5, 0.5))
+    assert agree(LINES, recorded, html(page.format(0.6, 0.5)))
+    assert not agree(LINES, recorded, html(page.format(0.5, 0.6)))
 
 
 def test_two_bounds_for_a_line_are_an_error():
@@ -187,6 +273,10 @@ def test_streams_are_compared_as_a_terminal_leaves_them():
     assert agree("", stream("10%\r100%\ndone"), stream("50%\r100%\ndone"))
     assert not agree("", stream("10%\r100%\ndone"), stream("10%\r90%\ndone"))
     assert agree("", stream("ab\b"), stream("a"))
+    assert agree("", stream("hi\r\nyou\r\r\n"), stream("hi\nyou\n"))
+    assert agree("", stream("10%\r100%\r"), stream("100%"))
+    assert agree("", stream("10%\r100%\r\n"), stream("100%\n"))
+    assert not agree("", stream("10%\r100%\r\n"), stream("10%\n"))
 
 
 def test_what_is_not_compared():
@@ -239,3 +329,23 @@ def test_the_report_of_an_exact_text_shows_only_what_differs():
     assert compare_outputs("", stream("a\nb\nc\n"), stream("a\nx\ny\nc\n")) == [
         "stdout: the text differs\n    recorded | b\n    new      | x\n    new      | y"
     ]
+    assert compare_outputs("", stream("a\nb"), stream("a \nb\n")) == [
+        "stdout: the text differs\n"
+        "    recorded | 'a'\n    recorded | b\n    new      | 'a '\n    new      | b\n    new      | ''"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "new", "shown"),
+    [
+        ("a b\nc", "a b \nd", ["recorded | 'a b'", "recorded | c", "new      | 'a b '", "new      | d"]),
+        ("a\tb", "a b", ["recorded | 'a\\tb'", "new      | 'a b'"]),
+        ("a\nb\nc", "a \nb\nc ", ["recorded | 'a'", "recorded | 'c'", "new      | 'c '"]),
+        ("a\n  ", "a", ["recorded | '  '"]),
+        ("a b", "a c", ["recorded | a b", "new      | a c"]),
+    ],
+)
+@pytest.mark.parametrize("source", ["", ATOL])
+def test_the_report_shows_white_space_where_it_alone_differs(source, recorded, new, shown):
+    (report,) = compare_outputs(source, *(stream(f"{'0.5' if source else ''}\n{text}") for text in (recorded, new)))
+    assert all(f"    {line}\n" in f"{report}\n" for line in shown), report
