@@ -76,10 +76,10 @@ def show(report):
     """Print the report as one table."""
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
     columns = [report[name]["parts"] for name in ("make run", "make test")]
-    print(f"{'seconds':<40}{'make run':>10}{'make test':>11}")
+    print(f"{'seconds':<45}{'make run':>10}{'make test':>11}")
     for name in sorted({*columns[0], *columns[1]}):
-        print(f"{name:<40}{columns[0].get(name, '-'):>10}{columns[1].get(name, '-'):>11}")
-    print(f"{'wall time':<40}{report['make run']['wall']:>10}{report['make test']['wall']:>11}")
+        print(f"{name:<45}{columns[0].get(name, '-'):>10}{columns[1].get(name, '-'):>11}")
+    print(f"{'wall time':<45}{report['make run']['wall']:>10}{report['make test']['wall']:>11}")
 
 
 def main():
