@@ -43,7 +43,7 @@ def test_the_saved_table_names_every_notebook(saved):
 def test_the_minutes_of_the_readme_are_the_saved_ones(saved):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| \[.*\]\(notebooks/(\w+)\.ipynb\) \|.*\| ([\d.]+) \|$", text, re.MULTILINE))
-    minutes = {name: seconds / 60 for name, seconds in saved["make run"]["parts"].items()}
+    parts = saved["make run"]["parts"]
     assert {name: float(shown) for name, shown in rows.items()} == {
-        name: round(value) if value >= 1 else max(0.1, round(value, 1)) for name, value in minutes.items()
+        name: max(0.1, round(seconds / 60, 1)) for name, seconds in parts.items()
     }
