@@ -591,7 +591,7 @@ def main():
     if find_spec("torch"):
         report["machine"]["torch"] = version("torch")
     for part in [arguments.part] if arguments.part else PARTS:
-        report.setdefault("load before", {})[part] = round(os.getloadavg()[0], 1)
+        report.setdefault("load before", {})[part] = describe_machine()["load"]
         report[part] = PARTS[part](settings)
         arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report)

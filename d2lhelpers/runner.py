@@ -273,8 +273,7 @@ class _Site:
                 )
             )
         for path in self.solutions:
-            notebook = nbformat.read(path, as_version=4)
-            write_page(notebook, path, self.pages[path.resolve()], self.pages, self.index)
+            write_page(read_notebook(path)[0], path, self.pages[path.resolve()], self.pages, self.index)
         write_index(
             self.index,
             rows,

@@ -11,7 +11,6 @@ from .conftest import code, display, stream
 PICTURE = """
 import io
 from IPython.display import Image as Show, display
-import pytest
 from PIL import Image, ImageDraw
 def picture(height):
     image = Image.new("RGB", (120, 80), "white")
