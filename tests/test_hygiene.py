@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPINE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 NOTEBOOKS = SPINE + SOLUTIONS
+PAGES = ["README.md", "benchmarks/README.md", "docs/nbval_plugin.md"]
 READERS = {  # what reads a data set: its name in the notebook's metadata
     "fashion_mnist": "fashion-mnist",
     "load_data_mnist": "mnist",
@@ -127,11 +128,23 @@ def test_links_lead_somewhere(path):
                 assert (path.parent / target.partition("#")[0]).is_file(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md", "docs/nbval_plugin.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_of_a_page_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         if not target.startswith(("https://", "http://", "#")):
             assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def left_open(text):
+    """What stands where a word or a number was to come: outside of code, which has names of its own."""
+    prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    return re.findall(r"\b(?:[A-Z]{4,}\d+|TODO|TBD|FIXME|XXX+)\b|\?\?", prose)
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *(ROOT / page for page in PAGES)], ids=lambda path: path.name)
+def test_nothing_was_left_open_in_the_prose(path):
+    texts = sources(path, "markdown") if path.suffix == ".ipynb" else [path.read_text(encoding="utf-8")]
+    assert [found for text in texts for found in left_open(text)] == []
 
 
 @every_notebook
