@@ -27,9 +27,11 @@ def configuration(seed, threads=1, isa="native", divisor=256):
 CONFIGURATIONS = [
     *(configuration(seed) for seed in SEEDS),
     *(configuration(seed, divisor=96) for seed in SEEDS),
-    configuration(SEED, threads=2),
-    *(configuration(SEED, isa=isa) for isa in ("AVX2", "SSE41")),
-    *(configuration(seed, threads=2) for seed in SEEDS if seed != SEED),
+    *(
+        configuration(seed, **machine)
+        for seed in (SEED, 1)
+        for machine in ({"threads": 2}, {"isa": "AVX2"}, {"isa": "SSE41"})
+    ),
 ]
 
 

@@ -138,7 +138,7 @@ def test_links_of_a_page_lead_somewhere(page):
 def left_open(text):
     """What stands where a word or a number was to come: outside of code, which has names of its own."""
     prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
-    return re.findall(r"\b(?:[A-Z]{4,}\d+|TODO|TBD|FIXME|XXX+)\b|\?\?", prose)
+    return re.findall(r"\b(?:[A-Z]{4,}\d+|TODO|TBD|FIXME|XXX+)\b|\?\?|^[A-Z\d_]+$", prose, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *(ROOT / page for page in PAGES)], ids=lambda path: path.name)
