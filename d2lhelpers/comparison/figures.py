@@ -6,7 +6,7 @@ import functools
 import io
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageFilter, ImageSequence
 
 __all__ = ["figure_distance", "open_picture"]
 
@@ -31,23 +31,23 @@ _TOGETHER = 6  # so many pixels of a tile must be off before a reader sees it
 
 
 def open_picture(data):
-    """A picture as it looks on a white page.
+    """A picture as it looks on a white page, frame by frame.
 
     Args:
-        data: the bytes of a picture file that Pillow reads (PNG, JPEG, ...).
+        data: the bytes of a picture file that Pillow reads (PNG, JPEG, GIF, ...).
 
     Returns:
-        PIL.Image.Image: RGB.
+        list of PIL.Image.Image: RGB; one, or the frames of an animated picture.
 
     Raises:
         ValueError: when the bytes are not a picture.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image = image.convert("RGBA")
-    except OSError as error:
+            frames = [frame.convert("RGBA") for frame in ImageSequence.Iterator(image)]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"expected the bytes of a picture, got {data[:16]!r}: record the cell again") from error
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return [Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB") for frame in frames]
 
 
 def figure_distance(recorded, new):
@@ -68,7 +68,7 @@ def figure_distance(recorded, new):
     mean colours over 17x17 pixels.
 
     Args:
-        recorded: the recorded picture, RGB, from :func:`open_picture`.
+        recorded: the recorded picture, RGB, a frame from :func:`open_picture`.
         new: the new one, likewise.
 
     Returns:

@@ -134,10 +134,12 @@ def _compare_pictures(old, now, markers):
         before, after = (open_picture(base64.b64decode(part.value)) for part in (old, now))
     except (binascii.Error, ValueError) as error:
         return f"{old.name}: {error}"
-    if before.size != after.size:
-        sizes = ["{}x{}".format(*picture.size) for picture in (before, after)]
+    if len(before) != len(after):
+        return f"{old.name}: recorded {len(before)} frames, new {len(after)}"
+    if before[0].size != after[0].size:
+        sizes = ["{}x{}".format(*frames[0].size) for frames in (before, after)]
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
-    distance = figure_distance(before, after)
+    distance = max(map(figure_distance, before, after))
     allowed = markers.figure or 0
     if distance <= allowed:
         return None

@@ -24,7 +24,8 @@ def draw(paint, width=6, height=4):
     file = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(file, dpi=100)
-    return open_picture(file.getvalue())
+    (picture,) = open_picture(file.getvalue())
+    return picture
 
 
 def curves(shift=0.0, names=("loss", "train accuracy", "test accuracy"), colours=("C0", "C1", "C2"), without=None):
@@ -217,6 +218,23 @@ def test_pixels_count_and_not_bytes():
     assert compare_outputs("", output(transparent), output(Image.new("RGB", (20, 20), "white"))) == []
     (difference,) = compare_outputs("", output(picture), output(picture.crop((0, 0, 600, 399))))
     assert "recorded 600x400 pixels, new 600x399" in difference
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_every_frame_of_an_animated_picture_counts(kind):
+    def animated(*places):
+        frames = [Image.new("RGB", (40, 40), "white") for _ in places]
+        for frame, place in zip(frames, places):
+            frame.paste("black", (place, 10, place + 8, 30))
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        data = {f"image/{kind}": base64.b64encode(file.getvalue()).decode()}
+        return [new_output("display_data", data=data)]
+
+    recorded = animated(0, 10, 20)
+    assert compare_outputs("", recorded, animated(0, 10, 20)) == []
+    assert "looks different" in compare_outputs("", recorded, animated(0, 10, 30))[0]
+    assert "recorded 3 frames, new 2" in compare_outputs("", recorded, animated(0, 10))[0]
 
 
 def test_what_is_no_picture_is_a_difference():
