@@ -52,7 +52,8 @@ def installed():
     if not os.path.exists(PYTHON) or not os.path.exists(STAMP):
         return "", ""
     with open(STAMP) as source:
-        return tuple(source.read().splitlines())
+        lines = source.read().splitlines()
+    return (lines[0], lines[1]) if len(lines) == 2 else ("", "")
 
 
 def has_venv():
@@ -95,7 +96,7 @@ def main(any_python):
     problem = complaint(sys.version_info, platform.system(), platform.machine(), has_venv())
     if problem:
         sys.exit(problem)
-    if os.path.isdir(VENV) and not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
+    if os.path.lexists(VENV) and not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
         sys.exit("%s is there but is no virtual environment: move it away, it would be overwritten." % VENV)
     sys.stderr.write("Making .venv with %s: once, about two minutes.\n" % wanted[0])
     shutil.rmtree(VENV, ignore_errors=True)

@@ -5,9 +5,9 @@ Prints a table and saves it in ``benchmarks/results/convolution.json``, from whi
 Method: the three compute the same numbers (checked first). The clock is the processor time that this process takes,
 with one thread for the arithmetic: on a quiet machine that is about the time one waits, and on a busy one it does not
 count what other programs take. One round calls every way of every case, so that a slow moment meets all of them; in a
-round a call is timed several times in a row and the median counts. Times are medians over the rounds, ratios are
-taken within a round and reported with their quartiles. The loops are called on one channel of one image and one
-kernel, and multiplied by the numbers of channels, images and kernels: each of those calls does the same work.
+round a call is timed as often as fits 50 ms, at least once, and the median counts. Times are medians over the rounds,
+ratios are taken within a round and reported with their quartiles. The loops are called on one channel of one image and
+one kernel, and multiplied by the numbers of channels, images and kernels: each of those calls does the same work.
 """
 
 from __future__ import annotations

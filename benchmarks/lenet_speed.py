@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -321,7 +322,7 @@ def pytorch_channels_last(settings):
 
 
 def work(way, settings):
-    """Do tasks named on standard input; answer each with its seconds and the peak of memory in MB."""
+    """Do tasks named on standard input; answer each with its seconds and the peak of memory in MB of 2**20 bytes."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints does not come between
     tasks = globals()[way](settings)
@@ -334,7 +335,7 @@ def work(way, settings):
 
 
 def peak_megabytes():
-    """The largest memory of this process so far, and what the children it has now do not share with it."""
+    """The largest memory of this process so far, and what its children do not share with it, in MB of 2**20 bytes."""
     children = sum(child.memory_full_info().uss for child in psutil.Process().children(recursive=True))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + children / 2**20
 
@@ -359,7 +360,7 @@ class Worker:
     def _answer(self, asked):
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the process of {asked!r} ended: run {' '.join(self.process.args)} to see why")
+            raise RuntimeError(f"the process of {asked!r} ended: run {shlex.join(self.process.args)} to see why")
         return json.loads(line)
 
     def do(self, task):

@@ -1,11 +1,14 @@
 """How fast the network in NumPy is: its convolution against naive loops and against MXNet, its epoch against Gluon.
 
-Prints two tables and saves them in ``benchmarks/results/numpy_cnn.json``.
+Prints a table and saves it in ``benchmarks/results/numpy_cnn.json``.
 
-Method: all ways compute the same numbers (checked first). The clock is the processor time that this process takes, with
-one thread for the arithmetic, so what other programs take does not count. One round calls every way once; times are
-medians over the rounds, ratios are taken within a round and reported with their quartiles. The loops are timed on a few
-images and multiplied up to the minibatch: every image is the same work.
+Method: all ways of a convolution compute the same numbers (checked first); of the epoch the shapes of the parameters
+are compared. There NumPy's Trainer measures three accuracies after its last update (training set, test set, and the
+test set once more at the end), where ``fit`` measures one (test set) and counts hits while it trains: the ratio of the
+epochs includes that. The clock is the processor time that this process takes, with one thread for the arithmetic, so
+what other programs take does not count. One round calls every way once; times are medians over the rounds, ratios are
+taken within a round and reported with their quartiles. The loops are timed on a few images and multiplied up to the
+minibatch: every image is the same work.
 
     python benchmarks/numpy_cnn.py [--tiny] [--output FILE]
 """
@@ -127,7 +130,7 @@ class EpochBenchmark:
         mx.nd.waitall()
 
     def check(self):
-        """Both networks have the same parameters; one epoch each warms them up."""
+        """Both networks have parameters of the same shapes; one epoch each warms them up."""
         ours = [array.shape for array in self.trainer.net.params.values()]
         theirs = [parameter.shape for parameter in self.gluon_net.collect_params().values()]
         if ours != theirs:
@@ -169,7 +172,7 @@ def show(report):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tiny", action="store_true", help="sizes that take a second, to see that it works")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the tables are saved")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the table is saved")
     arguments = parser.parse_args()
     mx.random.seed(0)
     np.random.seed(0)

@@ -1,7 +1,7 @@
 """Random flips and crops of image minibatches: more pictures of the same things from the same data.
 
-Each image of a minibatch draws for itself, all at once in NumPy. MXNet's own ``nd.image.random_flip_left_right`` turns
-a whole minibatch or none of it, and leaves the middle column of an odd width unset.
+Each image of a minibatch draws for itself, all at once in NumPy. MXNet's own ``nd.image.random_flip_left_right`` takes
+one image (H, W, C) at a time, and leaves the middle column of an odd width unset.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def random_flip(X, rng=None):
         the images, of the same kind, shape and dtype.
 
     Raises:
-        ValueError: X has another rank.
+        ValueError: X has another rank, or rng is no generator.
     """
     images = _images(X)
-    mirrored = (rng or np.random).random(len(images)) < 0.5
+    mirrored = _generator(rng).random(len(images)) < 0.5
     return _like(X, np.where(mirrored[:, None, None, None], images[..., ::-1], images))
 
 
@@ -46,13 +46,13 @@ def random_crop(X, padding: int = 4, rng=None):
         the images, of the same kind, shape and dtype.
 
     Raises:
-        ValueError: X has another rank, or padding is no whole number of at least 0.
+        ValueError: X has another rank, padding is no whole number of at least 0, or rng is no generator.
     """
     images = _images(X)
     if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or padding < 0:
         raise ValueError(f"padding must be a whole number of at least 0, not {padding!r}: give pixels for each side.")
     # random() in [0, 1) is the one method that both of NumPy's kinds of generators have.
-    down, right = ((rng or np.random).random((2, len(images))) * (2 * padding + 1)).astype(np.int64)
+    down, right = (_generator(rng).random((2, len(images))) * (2 * padding + 1)).astype(np.int64)
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[2:], axis=(2, 3))
     return _like(X, windows[np.arange(len(images)), :, down, right])
@@ -96,6 +96,14 @@ def _images(X) -> np.ndarray:
     if images.ndim != 4:
         raise ValueError(f"images must have shape (N, C, H, W), not {images.shape}: add the axes that are missing.")
     return images
+
+
+def _generator(rng):
+    if rng is None:
+        return np.random
+    if not hasattr(rng, "random"):
+        raise ValueError(f"rng must be one of NumPy's generators, not {rng!r}: pass np.random.default_rng({rng!r}).")
+    return rng
 
 
 def _like(X, images: np.ndarray):

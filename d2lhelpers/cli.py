@@ -69,7 +69,7 @@ def _compare(arguments) -> int:
 
     try:
         differences = compare_notebooks(arguments.a, arguments.b)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     for difference in differences:
@@ -98,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", metavar="NAME", help="fashion-mnist, mnist or cifar10")
 
     run = command(commands, "run", _run, "execute the notebooks into build/, with a web page of each")
-    run.add_argument("--build", metavar="DIR", default=CHECKOUT / "build", help="where to (default: build/)")
+    run.add_argument(
+        "--build", metavar="DIR", default=CHECKOUT / "build", help="where to (default: the checkout's build/)"
+    )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")
     status = command(commands, "status", _status, "say which recorded outputs are stale, and why; runs nothing")
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
             "--notebooks",
             metavar="DIR",
             default=CHECKOUT / "notebooks",
-            help="the notebooks' folder (default: notebooks/)",
+            help="the notebooks' folder (default: the checkout's notebooks/)",
         )
     for added in (run, record):
         added.add_argument("only", nargs="*", metavar="NOTEBOOK", help="beginnings of names, such as 05 (default: all)")
@@ -125,8 +127,12 @@ def main(argv: list[str] | None = None) -> int:
         argv: its words, without the program's name; by default those of the command line.
 
     Returns:
-        the exit status, 0 for success.
+        the exit status, 0 for success, 130 after Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     use_neighbouring_data()
-    return arguments.function(arguments)
+    try:
+        return arguments.function(arguments)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130

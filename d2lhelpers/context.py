@@ -150,7 +150,13 @@ def move_to(context: mx.Context | None, *arrays):
 
     Returns:
         a list of as many arrays.
+
+    Raises:
+        ValueError: one of them is no MXNet array, where there is a context to move it to.
     """
     if context is None:
         return list(arrays)
+    for array in arrays:
+        if not isinstance(array, mx.nd.NDArray):
+            raise ValueError(f"expected MXNet arrays, got {type(array).__name__}: convert it with mx.nd.array.")
     return [a.as_in_ctx(context) if isinstance(a, mx.np.ndarray) else a.as_in_context(context) for a in arrays]

@@ -31,11 +31,12 @@ def corr2d(X, K):
     """Cross-correlate one image with one kernel, window by window.
 
     Y[i, j] is the sum of K times the part of X that lies under K when its top left corner is at (i, j).
-    Written to be read: two Python loops. `conv2d` gives the same numbers thousands of times faster.
+    Written to be read: two Python loops. `conv2d` gives the same numbers, up to rounding, hundreds of times faster for
+    one small image and tens of thousands of times for a minibatch.
 
     Args:
         X: image, shape (H, W).
-        K: kernel, shape (h, w), of the same dtype, not larger than X.
+        K: kernel, shape (h, w), of the same dtype, in which the sums are taken, not larger than X.
 
     Returns:
         Array of shape (H - h + 1, W - w + 1), dtype and device of X.
@@ -100,10 +101,10 @@ def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
     The pixels that a window covers, gathered in a row, make a matrix with one row a window and one column a weight. The
     flattened kernels multiply it: a dense layer that is applied to every window. The matrix takes h * w times the
-    memory of the images.
+    memory of the images at stride 1.
 
     Args:
-        X: images, shape (N, C, H, W), a floating dtype.
+        X: images, shape (N, C, H, W), float32 or float64.
         K: kernels, shape (O, C / groups, h, w), the same dtype.
         bias: None, or one number an output channel, shape (O,).
         stride: rows and columns from one window to the next: an integer or a pair, at least 1.
@@ -145,8 +146,11 @@ def flip_kernel(K):
     Raises:
         ValueError: the rank is below 2, or K is no MXNet array.
     """
-    if not isinstance(K, nd.NDArray) or K.ndim < 2:
-        raise ValueError(f"A kernel is an MXNet array of rank 2 or more, not {_described(K)}: reshape it to (h, w).")
+    if not isinstance(K, nd.NDArray):
+        what = type(K).__name__
+        raise ValueError(f"A kernel is an MXNet array of rank 2 or more, not a {what}: make it one by nd.array.")
+    if K.ndim < 2:
+        raise ValueError(f"A kernel is of rank 2 or more, not of shape {K.shape}: reshape it to (h, w).")
     k = _to_nd(K)
     return _like(nd.flip(k, axis=(k.ndim - 2, k.ndim - 1)), K)
 
@@ -305,10 +309,6 @@ def _like(array, model):
     return array.as_np_ndarray() if isinstance(model, mx.np.ndarray) else array
 
 
-def _described(value):
-    return f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
-
-
 def _integer(value, name, least):
     try:
         number = operator.index(value)
@@ -349,10 +349,15 @@ def _check_arrays(**named):
 
 
 def _check_channels(channels, kernel_channels, groups=1):
+    if channels % groups:
+        raise ValueError(
+            f"The image's {channels} channels do not fall into {groups} equal groups: groups must divide {channels}."
+        )
     if channels != kernel_channels * groups:
         each = f" in each of {groups} groups" if groups > 1 else ""
         raise ValueError(
-            f"The image has {channels} channels, and the kernel is for {kernel_channels}{each}: give both as many."
+            f"The image has {channels} channels, and the kernel is for {kernel_channels}{each}: "
+            f"give the kernel {channels // groups}."
         )
 
 

@@ -2,8 +2,9 @@
 
 One colour means one thing in every drawing: the input is blue, the kernel and the frame of its window are orange, the
 output is green, padding is grey and hatched. Each function computes the numbers that it draws, so a drawing and the
-equation below it cannot disagree. The number of every cell is a text of the axes with a name of its own, such as
-``output[0, 1]`` (``get_gid()``), so it can be checked. Each function returns the axes; it draws into ``ax`` if given.
+equation below it cannot disagree. The number of every cell is a text of the axes named by grid and index, such as
+``output[0, 1]`` (``get_gid()``), so it can be checked. Several panels have the same names, and so have the channels of
+the input in ``draw_channels``. Each function returns the axes; it draws into ``ax`` if given.
 
 The arithmetic of output sizes follows Dumoulin and Visin, "A guide to convolution arithmetic for deep learning"
 (arXiv:1603.07285), and the conventions of MXNet's ``Convolution`` and ``Pooling`` operators.

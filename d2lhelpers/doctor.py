@@ -51,14 +51,17 @@ def examine(checkout: Path) -> int:
     Returns:
         the exit status: 1 if something is wrong, else 0.
     """
-    return print_lines(
-        [_interpreter(), _packages(checkout / "requirements.lock"), *_mxnet(), _threads(), *data_lines()]
-    )
+    threads = _threads()
+    mxnet = [] if threads.verdict == "FAIL" else _mxnet()  # it ends the process where it cannot read the variable
+    return print_lines([_interpreter(), _packages(checkout / "requirements.lock"), *mxnet, threads, *data_lines()])
 
 
 def _interpreter() -> Line:
-    wanted = metadata.metadata("d2lhelpers")["Requires-Python"]
     found = platform.python_version()
+    if _installed("d2lhelpers") is None:
+        what = f"{found}, {sys.executable}: d2lhelpers is not installed in it; pip install --no-deps --editable ."
+        return Line("FAIL", "Python", what)
+    wanted = metadata.metadata("d2lhelpers")["Requires-Python"]
     fits = Requirement(f"python{wanted}").specifier.contains(found)
     return Line("OK" if fits else "FAIL", "Python", f"{found} (wanted: {wanted}), {sys.executable}")
 
@@ -107,7 +110,10 @@ def _packages(lock: Path) -> Line:
     different = packages_that_differ(lock)
     if different:
         return Line(
-            "FAIL", "packages", f"{'; '.join(different)}; delete .venv, and `make run` installs the locked ones"
+            "FAIL",
+            "packages",
+            f"{'; '.join(different)}; in .venv: delete it, and `make run` installs the locked ones; elsewhere: "
+            "pip install --no-deps -r requirements.lock",
         )
     return Line("OK", "packages", f"{len(locked_versions(lock))} packages as in requirements.lock")
 
@@ -130,7 +136,11 @@ def _mxnet() -> list[Line]:
 
 
 def _threads() -> Line:
-    return Line("OK", "threads", f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}, {os.cpu_count()} cores")
+    number = os.environ["OMP_NUM_THREADS"]
+    if not re.fullmatch("[1-9][0-9]*", number):
+        what = f"OMP_NUM_THREADS={number!r}: expected a whole number of at least 1; correct it or unset it"
+        return Line("FAIL", "threads", what)
+    return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")
 
 
 def data_lines() -> list[Line]:

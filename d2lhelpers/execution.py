@@ -1,7 +1,8 @@
 """One notebook, executed from top to bottom in a fresh kernel of this interpreter.
 
-The kernel is always ``sys.executable``, whatever kernels the user has registered, and reads none of the user's IPython
-start-up files. It is talked to through sockets in a temporary folder: no network is needed, not even the loopback one.
+The kernel is always ``sys.executable``, whatever kernels the user has registered, and reads none of the user's start-up
+files, Python's or IPython's. It is talked to through sockets in a temporary folder: no network is needed, and the
+loopback one only where that folder's name is too long for a socket.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 CELL_TIMEOUT = 1800
-"""Seconds that one cell may take: ten times what the longest takes on two cores."""
+"""Seconds that one cell may take: far more than any of this project's takes on two cores."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The longest name of a socket is 107 bytes on Linux; the kernel's own part of it is short.
@@ -81,7 +82,7 @@ class DirectOutput(NamedTuple):
     """What a cell wrote past Python, to file descriptor 1 (``stdout``) or 2 (``stderr``), as C code does."""
 
     cell_number: int
-    cell_id: str
+    cell_id: str | None
     stream: str
     text: str
 
@@ -91,7 +92,7 @@ class Execution(NamedTuple):
 
     Attributes:
         direct_outputs: What C code wrote, cell by cell.
-        answers: For each name in ``questions`` the ``repr`` of its expression, or None where it raised.
+        answers: For each name in ``questions`` its expression as IPython displays it, or None where it raised.
     """
 
     direct_outputs: list[DirectOutput]
@@ -110,7 +111,7 @@ def execute(
     environment: dict[str, str] | None = None,
     cell_timeout: float = CELL_TIMEOUT,
     questions: dict[str, str] | None = None,
-    on_cell: Callable[[int, str], None] | None = None,
+    on_cell: Callable[[int, str | None], None] | None = None,
     on_tick: Callable[[], None] | None = None,
 ) -> Execution:
     """Execute a notebook in place; its file is not written.
@@ -119,9 +120,9 @@ def execute(
         notebook: The notebook. Its code cells get new outputs and the counts 1 … n; after an error, those up to it.
         path: The notebook's file: its name is for errors, its folder is the kernel's working directory.
         environment: Environment variables for the kernel, added to this process's own.
-        cell_timeout: Seconds that one cell may take.
+        cell_timeout: Seconds that one cell may take, in whole seconds of at least 1.
         questions: Python expressions that the kernel evaluates after the last cell, by name.
-        on_cell: Called before each code cell with its number (from 1) and its id.
+        on_cell: Called before each code cell with its number (from 1) and its id, None where it has none.
         on_tick: Called about every half second while cells run.
 
     Returns:
@@ -185,8 +186,9 @@ class _Session:
         self.logs = {name: scratch / name for name in ("stdout", "stderr")}
         self.read_up_to = dict.fromkeys(self.logs, 0)
         self.environment = {
-            # PYTEST_CURRENT_TEST changes what ipykernel captures: a notebook must give the same below a test.
-            **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+            # PYTEST_CURRENT_TEST changes what ipykernel captures: a notebook must give the same below a test. And
+            # IPython runs the file of PYTHONSTARTUP.
+            **{name: os.environ[name] for name in os.environ if name not in ("PYTEST_CURRENT_TEST", "PYTHONSTARTUP")},
             "IPYTHONDIR": str(scratch / "ipython"),
             "JUPYTER_RUNTIME_DIR": str(scratch),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -233,11 +235,11 @@ class _Session:
             on_tick()
 
     async def _start(self):
-        with open(self.logs["stdout"], "wb") as stdout, open(self.logs["stderr"], "wb") as stderr:
-            await self.client.async_start_new_kernel(
-                cwd=str(self.path.parent.absolute()), env=self.environment, stdout=stdout, stderr=stderr
-            )
         try:
+            with open(self.logs["stdout"], "wb") as stdout, open(self.logs["stderr"], "wb") as stderr:
+                await self.client.async_start_new_kernel(
+                    cwd=str(self.path.parent.absolute()), env=self.environment, stdout=stdout, stderr=stderr
+                )
             await self.client.async_start_new_kernel_client()
         except Exception as error:
             raise self._error("KernelNotStarted", str(error), self._last_words()) from error
@@ -287,7 +289,10 @@ class _Session:
     async def _ask(self, questions):
         """Evaluate expressions where the notebook's own names are."""
         message = self.client.kc.execute("", silent=True, store_history=False, user_expressions=questions)
-        reply = await self.client.async_wait_for_reply(message)
+        try:
+            reply = await self.client.async_wait_for_reply(message)
+        except DeadKernelError:
+            raise self._error("DeadKernel", await self._cause_of_death(), self._last_words()) from None
         answers = reply["content"].get("user_expressions", {})
         return {name: answers.get(name, {}).get("data", {}).get("text/plain") for name in questions}
 
@@ -311,7 +316,7 @@ class _Session:
 
 
 def _merged_streams(outputs):
-    """Join a stream's neighbouring pieces, and let a carriage return overwrite its line as a terminal does.
+    """Join a stream's neighbouring pieces, and let a carriage return take back its line so far.
 
     How a stream is cut into pieces depends on when the kernel flushed it, so it says nothing.
     """

@@ -28,8 +28,8 @@ def find_notebooks(notebooks_dir: str | os.PathLike) -> tuple[list[Path], list[P
     spine = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not spine:
         raise FileNotFoundError(
-            f"expected numbered notebooks (01_….ipynb) in {folder.absolute()}, found none; run this in the project's "
-            "own folder"
+            f"expected numbered notebooks (01_….ipynb) in {folder.absolute()}, found none; name their folder with "
+            "--notebooks"
         )
     return spine, sorted((folder / "solutions").glob("[0-9][0-9]_*.ipynb"))
 
@@ -67,7 +67,7 @@ def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
         The notebook, and the file's text with the line ends it has.
 
     Raises:
-        ValueError: The file holds no valid notebook of format 4.
+        ValueError: The file cannot be read, or holds no valid notebook of format 4.
     """
     invalid = {}
     try:
@@ -78,6 +78,8 @@ def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
         notebook = nbformat.reads(text, as_version=4, capture_validation_error=invalid)
         if invalid:
             raise invalid["ValidationError"]
+    except OSError as error:
+        raise ValueError(f"expected a notebook, got {path} ({error.strerror}): name an .ipynb file") from error
     except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
         (why, *_) = f"{type(error).__name__}: {error}".splitlines()
         raise ValueError(

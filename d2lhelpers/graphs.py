@@ -34,8 +34,14 @@ class ConvolveAndPool(gluon.HybridBlock):
         Args:
             pairs: (convolution, pooling) in order: for each pair `pools_after_relu` holds.
             pad: whether channels are filled up; the shapes of all parameters must be known for that.
+
+        Raises:
+            ValueError: a pair for which `pools_after_relu` does not hold.
         """
         super().__init__(prefix="")
+        for pair in pairs:
+            if not self.pools_after_relu(*pair):
+                raise ValueError("expected convolutions with a ReLU and max poolings, got {} and {}".format(*pair))
         self._pad, self._options = pad, []
         for i, (convolution, pooling) in enumerate(pairs):
             self._options.append(convolution._kwargs)
@@ -91,10 +97,11 @@ def as_one_graph(net):
     """``net`` as one static graph over the same parameters, where that is safe; the block itself stays as it was.
 
     Args:
-        net: a Gluon block. Gluon's own layers (``gluon.nn``), rows of them and networks of the model zoo become a
-            graph. Anything else is given back as it is: a block with a forward pass of its own may decide in Python
+        net: a Gluon block. One of Gluon's own hybrid layers (``gluon.nn``, ``gluon.contrib.nn``), a network of the
+            model zoo, or an ``nn.Sequential`` or ``nn.HybridSequential`` of these becomes a graph. Anything else is
+            given back as it is: a block with a forward pass of its own (a subclass, a ``Lambda``) may decide in Python
             what it does, which a graph would do once and for all. So is one with hooks, which a graph would not call,
-            and one of which a part is hybridised already.
+            one of which a part is hybridised already, and an ``nn.Sequential`` inside another block.
 
     Yields:
         a callable: a minibatch to the network's output.
@@ -162,7 +169,8 @@ def _row(layers):
 def _deferred(layers):
     """The parameters whose shape is known only when data come."""
     parameters = _row(layers).collect_params().values()
-    return [parameter for parameter in parameters if parameter.shape is None or 0 in parameter.shape]
+    unknown = (0, -1)  # the latter under ``npx.set_np``
+    return [p for p in parameters if p.shape is None or any(size in unknown for size in p.shape)]
 
 
 def _infer_shapes(layers, X):

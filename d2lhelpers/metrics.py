@@ -34,7 +34,7 @@ def count_correct(output, label):
 
     Args:
         output: MXNet array of shape (samples, classes).
-        label: MXNet array of shape (samples,), class numbers.
+        label: MXNet array of shape (samples,), class numbers; one that is no class counts as wrong.
 
     Returns:
         an MXNet array that holds one float32, not yet waited for: counts can be added up without a stop.
@@ -43,8 +43,12 @@ def count_correct(output, label):
         ValueError: as ``accuracy``.
     """
     _check_pair(output, label)
-    predicted, label = output.as_nd_ndarray().argmax(axis=1), label.as_nd_ndarray()
-    return (predicted == label.astype(predicted.dtype)).sum()
+    # argmax, comparison and sum stay in the dtype they are given: float16 and int8 cannot count, float32 can, to 2**24.
+    scores, label = output.as_nd_ndarray(), label.as_nd_ndarray()
+    if scores.dtype not in (np.float32, np.float64):
+        scores = scores.astype("float64")
+    predicted, label = (array.astype("float32", copy=False) for array in (scores.argmax(axis=1), label))
+    return (predicted == label).sum()
 
 
 def accuracy(output, label) -> float:
@@ -52,7 +56,8 @@ def accuracy(output, label) -> float:
 
     Args:
         output: MXNet array (``mx.nd`` or ``mx.np``) of shape (samples, classes): scores, probabilities or logits.
-        label: MXNet array of shape (samples,), class numbers, of integer or float type.
+        label: MXNet array of shape (samples,), class numbers, of integer or float type; one that is no class counts as
+            wrong.
 
     Returns:
         a Python float in [0, 1].
@@ -78,7 +83,8 @@ def evaluate_accuracy(data_iterator, net, context: mx.Context | None = None) -> 
         a Python float in [0, 1].
 
     Raises:
-        ValueError: the iterator is empty (a generator that was used up, say), or a batch is what ``accuracy`` refuses.
+        ValueError: the iterator is empty (a generator that was used up, say), or a batch holds no MXNet arrays or what
+            ``accuracy`` refuses.
         RuntimeError: the network is not initialised.
     """
     if context is None:

@@ -203,10 +203,11 @@ class NotebookFile(nbval.IPyNbFile):
             name = option.nbval_kernel_name or self.nb.metadata.get("kernelspec", {}).get("name", "python")
         self.setup_sanitize_files()
         # A kernel starts as if there were no pytest. What the import of this package set is not the user's. Where it
-        # finds pytest's variable ipykernel does not watch descriptor 2: what C code writes there would be lost. And a
-        # backend chosen for scripts would leave a notebook without its figures.
+        # finds pytest's variable ipykernel does not watch descriptor 2: what C code writes there would be lost. A
+        # backend chosen for scripts would leave a notebook without its figures. And IPython runs Python's start-up
+        # file.
         inherited = getattr(self.config, "workerinput", {}).get(_ADDED, ())
-        left_out = {"PYTEST_CURRENT_TEST", "MPLBACKEND", *added_variables, *inherited}
+        left_out = {"PYTEST_CURRENT_TEST", "PYTHONSTARTUP", "MPLBACKEND", *added_variables, *inherited}
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
         try:
             self.kernel = _Kernel(name, str(self.path.parent), option.nbval_kernel_startup_timeout, environment)
@@ -224,6 +225,11 @@ class NotebookFile(nbval.IPyNbFile):
         if getattr(self.config.option, "cov_source", None) and self.kernel.is_alive():
             nbval.teardown_coverage(self.config, self.kernel)
         self.kernel.stop()
+
+    @property
+    def failure(self):
+        """Why the cell that stopped the notebook did."""
+        return self._runs[self.stopped_at].failure
 
     def run_up_to(self, cell_num):
         """Run the cells that have not run yet, in order, up to one of them (None: all).
@@ -268,11 +274,13 @@ class NotebookCell(nbval.IPyNbCell):
         if run is None or run.failure:
             self.parent.stop_reported = True
         if run is None:  # the cell that failed was deselected: say it here, or nothing would be red
-            self.raise_cell_error(f"not run: cell {self.parent.stopped_at} failed")
+            self.raise_cell_error(f"not run: cell {self.parent.stopped_at} failed: {self.parent.failure}")
         self.test_outputs = run.outputs
         if run.failure:
             self.raise_cell_error(run.failure, run.traceback)
         if not self.cell.source.strip():
+            if self.cell.outputs and self.options["check"]:
+                self.raise_cell_error("the cell is empty and has recorded outputs: remove them, or put its code back")
             return
         if self.options["check"] and self.cell.execution_count is None:
             self.raise_cell_error("nothing to compare with: the notebook was saved before this cell was run")

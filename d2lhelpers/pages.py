@@ -61,7 +61,7 @@ class IndexRow(NamedTuple):
 
 
 def opening(notebook: NotebookNode) -> tuple[str, str]:
-    """Read title and first sentence from a notebook's opening.
+    """Read title and first paragraph from a notebook's opening.
 
     Args:
         notebook: A notebook whose first cell is Markdown and begins ``# N. Title``, then a paragraph.

@@ -59,9 +59,10 @@ def record(
     """Execute the spine and the solutions, and save what changed.
 
     An output is rewritten where ``comparison.compare_outputs`` finds it out of its cell's tolerance, and with it all of
-    its cell's where their number or types changed; everything else in the file stays byte for byte, and a file in which
-    nothing changed is not written. Each notebook is saved when it has run to its end. Progress goes to standard error,
-    a table of what was rewritten to standard output.
+    its cell's where their number or types changed; everything else keeps its value, and the file its indent, its
+    escapes and its line ends; execution counts become 1 … n, and timings go. A file in which nothing changed is not
+    written. Each notebook is saved when it has run to its end. Progress goes to standard error, a table of what was
+    rewritten to standard output.
 
     Args:
         notebooks_dir: The folder that holds the spine and ``solutions/``; ``requirements.lock`` is beside it.
@@ -70,8 +71,9 @@ def record(
         cell_timeout: Seconds that one cell may take.
 
     Returns:
-        The exit status: 0, or 1 where a notebook failed, wrote to standard error, lacks its real data, or cannot be
-        read, 2 where ``only`` fits no notebook, 130 after Ctrl-C (143 after SIGTERM).
+        The exit status: 0, or 1 where a notebook failed, wrote to standard error or past Python, lacks its real data,
+        or cannot be read (a marker, too), 2 where there is no notebook or ``only`` fits none, 130 after Ctrl-C (143
+        after SIGTERM).
     """
     try:
         spine, solutions = find_notebooks(notebooks_dir)
@@ -85,6 +87,8 @@ def record(
         _require_real_data(notebooks)
     except (DataNotFoundError, NotebookError, ValueError) as error:  # DataCorruptError is a ValueError
         return report_error(error, 1)
+    except KeyboardInterrupt:
+        return 130
     outcomes, status, failure = {}, 0, None
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
     try:
@@ -326,7 +330,8 @@ def status(notebooks_dir: str | os.PathLike) -> list[tuple[Path, list[str]]]:
     stale = []
     for path in [*spine, *solutions]:
         notebook, _ = read_notebook(path)
-        reasons = _changes(_stamp_of(notebook), fingerprint(notebook, data_needs(notebook), lock))
+        needs = data_needs(notebook)
+        reasons = _changes(_stamp_of(notebook), fingerprint(notebook, needs, lock))
         if reasons:
             stale.append((path, reasons))
     return stale
@@ -339,7 +344,7 @@ def print_status(notebooks_dir: str | os.PathLike) -> int:
         notebooks_dir: As for ``status``.
 
     Returns:
-        The exit status: 0 where none is stale, 1 where one is, 2 where there is no notebook.
+        The exit status: 0 where none is stale, 1 where one is, 2 where there is no notebook, or one cannot be judged.
     """
     try:
         stale = status(notebooks_dir)

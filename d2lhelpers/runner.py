@@ -71,12 +71,14 @@ def run_spine(
 
     Returns:
         The exit status: 0 where every notebook ran or was skipped for want of its data, 1 where one failed or data are
-        wrong, 2 where ``only`` fits no notebook or there is none, 130 after Ctrl-C (143 after SIGTERM).
+        wrong, 2 where ``only`` fits no notebook, there is none, one cannot be read or nothing can be built, 130 after
+        Ctrl-C (143 after SIGTERM).
     """
     try:
         spine, solutions = find_notebooks(notebooks_dir)
         chosen = select(spine, only)
         entries = [_Entry(path, read_notebook(path)[0]) for path in spine]
+        solved = {path: read_notebook(path)[0] for path in solutions}
     except (FileNotFoundError, ValueError) as error:
         return report_error(error, 2)
     queue = [entry for entry in entries if entry.path in chosen]
@@ -89,10 +91,15 @@ def run_spine(
         return report_error(error, 1)
     except KeyboardInterrupt:
         return 130
+    try:
+        Path(build_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"expected a folder to build in, got {build_dir} ({error.strerror}): name another"
+        return report_error(OSError(why), 2)
     for notice in notices:
         print(paint(notice, "yellow"), end="\n\n", flush=True)
 
-    site = _Site(entries, solutions, Path(build_dir))
+    site = _Site(entries, solved, Path(build_dir))
     status, failure, started = 0, None, time.monotonic()
     progress = Progress(sum(len(code_cells(entry.notebook)) for entry in queue if entry.result == "not run"))
     try:
@@ -134,9 +141,15 @@ def data_needs(notebook: nbformat.NotebookNode) -> list[str]:
         The names.
 
     Raises:
-        ValueError: A name is not in the registry.
+        ValueError: A name is not in the registry, or the metadata are of another form.
     """
-    needs = notebook.metadata.get("d2lhelpers", {}).get("data", [])
+    ours = notebook.metadata.get("d2lhelpers", {})
+    parts = (("data", list), ("stamp", dict))
+    if not isinstance(ours, dict) or not all(isinstance(ours.get(name, kind()), kind) for name, kind in parts):
+        raise ValueError(
+            f"expected metadata.d2lhelpers with a list as data and an object as stamp, got {ours}: mend it"
+        )
+    needs = ours.get("data", [])
     for name in needs:
         if name not in DATA_SETS:
             raise ValueError(
@@ -199,7 +212,7 @@ def _run(entry, progress, cell_timeout):
 
     def on_cell(number, cell_id):
         progress.advance(min(1, number - 1))
-        progress.cell(entry.path.stem, number, count, cell_id)
+        progress.cell(entry.path.stem, number, count, cell_id or "")
 
     progress.starting(entry.path.stem)
     try:
@@ -212,7 +225,8 @@ def _run(entry, progress, cell_timeout):
             on_tick=progress.tick,
         )
     except NotebookError as error:
-        where = "" if error.cell_number is None else f"code cell {error.cell_number} ({error.cell_id}): "
+        cell_id = f" ({error.cell_id})" if error.cell_id else ""
+        where = "" if error.cell_number is None else f"code cell {error.cell_number}{cell_id}: "
         entry.result, entry.detail, entry.colour = "failed", f"{where}{error.name}", "red"
         raise
     finally:
@@ -272,8 +286,8 @@ class _Site:
                     kind=entry.colour or "",
                 )
             )
-        for path in self.solutions:
-            write_page(read_notebook(path)[0], path, self.pages[path.resolve()], self.pages, self.index)
+        for path, notebook in self.solutions.items():
+            write_page(notebook, path, self.pages[path.resolve()], self.pages, self.index)
         write_index(
             self.index,
             rows,
@@ -294,7 +308,9 @@ def _banner(entry, banner):
     if entry.result.startswith("ok"):
         return banner("yellow", _STAND_IN_HEAD, _STAND_IN_TEXT) if entry.stand_in else None
     if entry.result == "failed":
-        return banner("red", "This run failed:", f"{entry.detail}. What follows that cell was not run.")
+        return banner(
+            "red", "This run failed:", f"{entry.detail}. What follows was not run, and shows recorded outputs."
+        )
     why = entry.advice or entry.detail
     head = f"{entry.result.capitalize()}{':' if why else '.'}"
     return banner("blue", head, f"{why}. " * bool(why) + "The outputs on this page are the recorded ones.")

@@ -13,8 +13,8 @@ __all__ = ["seed_everything"]
 def seed_everything(seed: int) -> None:
     """Seed Python's ``random``, NumPy's global generator (it shuffles the batches) and MXNet on every device.
 
-    With the number of OpenMP threads fixed, a training run repeats to the bit after this. Initial weights do not depend
-    on the number of threads, on Python or on NumPy, except those of ``init.Orthogonal``.
+    With the number of OpenMP threads fixed, a training run on a CPU repeats to the bit after this. Initial weights do
+    not depend on the number of threads, on Python or on NumPy, except those of ``init.Orthogonal``.
 
     Args:
         seed: an integer from 0 to 2**31 - 1.

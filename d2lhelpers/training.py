@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+import collections.abc
 import sys
 import time
 from dataclasses import dataclass, field
@@ -55,13 +55,16 @@ def fit(
 ) -> History:
     """Train a classifier by minibatches.
 
-    The gradient of a minibatch is divided by the samples it holds, the last, smaller one too. MXNet's engine is waited
-    for once an epoch, so reading a loss never stalls the next minibatch. Gluon blocks that can be are run as one static
-    graph (``graphs.as_one_graph``), whose results are the plain network's up to rounding.
+    The gradient of a minibatch is divided by the samples it holds, the last, smaller one too. Loss and hits are added
+    up where the network is and read at the end of an epoch; before that the loop waits only where it is more than 16
+    minibatches ahead of MXNet's engine. Gluon's own layers, in a row or alone, and networks of its model zoo run as one
+    static graph (``graphs.as_one_graph`` says which), whose results are the plain network's up to rounding; any other
+    block is called as it is.
 
     Args:
         net: an initialised Gluon block; takes X, returns scores of shape (samples, classes).
-        train_iter: yields ``(X, y)`` anew each time it is iterated; y of shape (samples,).
+        train_iter: yields ``(X, y)`` of MXNet arrays anew each time it is iterated; y of shape (samples,), class
+            numbers. They are not checked: Gluon's loss takes a number that is no class for the nearest one.
         test_iter: the same for the test after each epoch; None for no test.
         num_epochs: how often all the training data are seen, at least 1.
         lr: learning rate of plain minibatch stochastic gradient descent; or give ``trainer``.
@@ -77,7 +80,9 @@ def fit(
         the history; what there is of it if the run was interrupted from the keyboard.
 
     Raises:
-        ValueError: neither or both of ``lr`` and ``trainer``, ``num_epochs`` or ``divisor`` below 1, an empty iterator.
+        ValueError: neither or both of ``lr`` and ``trainer``, ``num_epochs`` or ``divisor`` below 1, a line for each
+            epoch without a test, an iterator that is empty or can be used only once, or a minibatch that
+            ``evaluate_accuracy`` refuses.
         RuntimeError: the network is not initialised.
     """
     if (lr is None) == (trainer is None):
@@ -88,6 +93,11 @@ def fit(
         raise ValueError(f"divisor must be at least 1, not {divisor}: leave it out to divide by each minibatch's size.")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
+    if num_epochs > 1 and isinstance(train_iter, collections.abc.Iterator):
+        raise ValueError(
+            f"expected minibatches that can be iterated again, got {type(train_iter).__name__}, which is used up after "
+            "one pass: give the data iterator itself, or train for one epoch."
+        )
     ctx = context_of(net) if ctx is None else ctx
     if trainer is None:
         trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr})

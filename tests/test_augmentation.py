@@ -97,6 +97,13 @@ def test_another_rank_is_refused(change, shape):
         change(np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize("change", [random_flip, random_crop])
+@pytest.mark.parametrize("rng", [0, 7, "seed"])
+def test_a_seed_is_no_generator(change, rng):
+    with pytest.raises(ValueError, match=f"rng must be one of NumPy's generators, not {rng!r}: pass np.random.default"):
+        change(images((2, 1, 4, 4)), rng=rng)
+
+
 @pytest.mark.parametrize("padding", [-1, 1.5, "4", None, True])
 def test_a_padding_that_is_no_number_of_pixels_is_refused(padding):
     with pytest.raises(ValueError, match=f"padding must be a whole number of at least 0, not {padding!r}"):

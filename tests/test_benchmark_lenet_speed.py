@@ -1,10 +1,13 @@
 """The benchmark of the LeNet runs; its saved table is the README's, and keeps the promises made of it."""
 
+import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +43,19 @@ def test_the_script_measures_prints_and_saves(tmp_path):
     check(json.loads(output.read_text(encoding="utf-8")))
     assert done.stdout.startswith("processor ") and "halves in 2 contexts" in done.stdout
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_the_command_that_tells_why_a_process_ended_can_be_pasted(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import lenet_speed
+
+    worker = object.__new__(lenet_speed.Worker)
+    worker.process = SimpleNamespace(
+        args=["python", "--work", "fit", '{"images": 1}'], stdin=io.StringIO(), stdout=io.StringIO()
+    )
+    with pytest.raises(RuntimeError, match="the process of 'pass' ended: run .* to see why") as caught:
+        worker.do("pass")
+    assert shlex.split(re.search("run (.*) to see why", str(caught.value))[1]) == worker.process.args
 
 
 @pytest.fixture(scope="module")

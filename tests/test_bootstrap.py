@@ -86,6 +86,23 @@ def test_an_unfinished_one_is_made_again(project):
     assert len(made) == 1
 
 
+@pytest.mark.parametrize("stamp", ["", "Python 3.11\n"])
+def test_one_with_half_a_stamp_is_made_again(project, stamp):
+    folder, made = project
+    (folder / ".venv/installed-from").write_text(stamp)
+    bootstrap.main(any_python=True)
+    assert len(made) == 1
+
+
+def test_a_file_in_its_place_is_not_overwritten(project):
+    folder, made = project
+    shutil.rmtree(folder / ".venv")
+    (folder / ".venv").write_text("mine")
+    with pytest.raises(SystemExit, match="is no virtual environment: move it away"):
+        bootstrap.main(any_python=True)
+    assert (folder / ".venv").read_text() == "mine" and made == []
+
+
 def test_a_folder_that_is_no_environment_is_not_overwritten(project):
     folder, made = project
     shutil.rmtree(folder / ".venv")

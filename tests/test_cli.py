@@ -100,6 +100,30 @@ def test_the_doctor_fails_on_a_forced_gpu_that_is_not_there(no_data, monkeypatch
     assert "FAIL  device" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("threads", ["two", "2,1", "0", ""])
+def test_the_doctor_names_threads_that_mxnet_cannot_read(no_data, monkeypatch, capsys, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert f"OMP_NUM_THREADS={threads!r}: expected a whole number" in out
+    assert "FAIL  threads" in out and "MXNet" not in out  # MXNet would end the process
+
+
+def test_the_doctor_names_a_missing_installation(no_data, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_installed", lambda name: None)
+    assert main(["doctor"]) == 1
+    assert "d2lhelpers is not installed in it; pip install" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_no_traceback(no_data, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "fetch", interrupted)
+    assert main(["data", "fetch", "mnist"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
 def test_packages_are_compared_with_the_lock(tmp_path, monkeypatch):
     lock = tmp_path / "requirements.lock"
     lines = ["mxnet==1.9.1", "tqdm==0.0.1 ; python_version >= '3'", "other==1.0 ; python_version < '3'", "no-such==2"]

@@ -1,6 +1,6 @@
 import d2lhelpers
 from d2lhelpers import context
-from d2lhelpers.context import context_of, explain_context, try_all_gpus, try_gpu
+from d2lhelpers.context import context_of, explain_context, move_to, try_all_gpus, try_gpu
 
 import mxnet as mx
 import pytest
@@ -113,6 +113,15 @@ def test_context_of():
     net.initialize(ctx=mx.cpu(1))
     assert context_of(net) == mx.cpu(1)
     assert context_of(mx.gluon.nn.Flatten()) is None and context_of(len) is None
+
+
+def test_move_to_takes_mxnets_arrays():
+    moved = move_to(mx.cpu(1), mx.nd.ones(2), mx.np.ones(2))
+    assert [array.ctx for array in moved] == [mx.cpu(1)] * 2
+    assert [type(array) for array in moved] == [mx.nd.NDArray, mx.np.ndarray]
+    with pytest.raises(ValueError, match="expected MXNet arrays, got list: convert it with mx.nd.array"):
+        move_to(mx.cpu(1), mx.nd.ones(2), [1, 2])
+    assert move_to(None, [1, 2]) == [[1, 2]]
 
 
 def test_names_at_the_top_are_the_same():

@@ -332,9 +332,13 @@ K4 = nd.ones((4, 2, 2, 2))
         (lambda: conv2d(X4.astype("float16"), K4.astype("float16")), "X is float32 or float64, not float16"),
         (
             lambda: conv2d(X4, nd.ones((4, 3, 2, 2))),
-            "The image has 2 channels, and the kernel is for 3: give both as many",
+            "The image has 2 channels, and the kernel is for 3: give the kernel 2.",
         ),
-        (lambda: conv2d(X4, K4, groups=2), "has 2 channels, and the kernel is for 2 in each of 2 groups"),
+        (lambda: conv2d(X4, K4, groups=2), "the kernel is for 2 in each of 2 groups: give the kernel 1."),
+        (
+            lambda: conv2d(X4, K4, groups=3),
+            "The image's 2 channels do not fall into 3 equal groups: groups must divide 2.",
+        ),
         (lambda: conv2d(X4, nd.ones((3, 1, 2, 2)), groups=2), "3 kernels do not fall into 2 equal groups"),
         (lambda: conv2d(X4, nd.ones((4, 2, 4, 2))), "A kernel that spans 4 does not fit into an input of 3"),
         (
@@ -351,8 +355,12 @@ K4 = nd.ones((4, 2, 2, 2))
         (lambda: conv2d(X4, K4, groups=True), "groups is an integer of 1 or more, not True"),
         (lambda: conv2d(X4, K4, nd.ones((4, 1))), "bias has shape (O,), each size at least 1, not (4, 1)"),
         (lambda: conv2d(X4, K4, nd.ones(3)), "The bias has one number for each of the 4 kernels, not shape (3,)"),
-        (lambda: flip_kernel(nd.ones(3)), "A kernel is an MXNet array of rank 2 or more, not an array of shape (3,)"),
-        (lambda: flip_kernel([[1, 2]]), "A kernel is an MXNet array of rank 2 or more, not [[1, 2]]"),
+        (lambda: flip_kernel(nd.ones(3)), "A kernel is of rank 2 or more, not of shape (3,): reshape it"),
+        (
+            lambda: flip_kernel(np.ones((2, 2))),
+            "A kernel is an MXNet array of rank 2 or more, not a ndarray: make it one by nd.array.",
+        ),
+        (lambda: flip_kernel([[1, 2]]), "A kernel is an MXNet array of rank 2 or more, not a list"),
         (lambda: output_size(0, 1), "n is an integer of 1 or more, not 0"),
         (lambda: output_size(4, 2.0), "k is an integer of 1 or more, not 2.0"),
         (lambda: output_size(4, 2, stride=0), "stride is an integer of 1 or more, not 0"),

@@ -30,6 +30,7 @@ def test_a_notebook_runs_in_this_interpreter_beside_its_file_whatever_the_user_h
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "noise.py").write_text("print('noise')\nstray = 1")
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup / "noise.py"))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     nb = notebook(
@@ -140,6 +141,17 @@ def test_a_signal_ends_it_and_the_kernel(tmp_path, number):
     process.send_signal(number)
     assert process.wait(timeout=30) == 128 + number
     assert not running(int(pid.read_text()[:-1]))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(NotebookError, match="^nb.ipynb: KernelNotStarted: .*nowhere"):
+        execute(notebook("1"), tmp_path / "nowhere" / "nb.ipynb")
+
+
+def test_a_kernel_that_dies_of_a_question_is_named(tmp_path):
+    nb = notebook("import os\nclass Deadly:\n    def __repr__(self):\n        os._exit(3)\nctx = Deadly()")
+    with pytest.raises(NotebookError, match="DeadKernel: the kernel ended with exit status 3"):
+        execute(nb, tmp_path / "nb.ipynb", questions={"device": "ctx"})
 
 
 def test_the_spine_and_its_solutions_are_found_in_order(tmp_path):

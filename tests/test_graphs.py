@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 
+from d2lhelpers import graphs
 from d2lhelpers.graphs import ConvolveAndPool, as_one_graph
 from d2lhelpers.networks import cifar10_net, lenet
 from d2lhelpers.seeding import seed_everything
@@ -150,6 +151,11 @@ def test_only_a_convolution_with_relu_before_a_max_pooling_is_merged():
         assert not ConvolveAndPool.pools_after_relu(*pair)
 
 
+def test_another_pair_is_refused():
+    with pytest.raises(ValueError, match="expected convolutions with a ReLU and max poolings, got Conv2D.* AvgPool2D"):
+        ConvolveAndPool([(nn.Conv2D(4, 3, activation="relu"), nn.AvgPool2D())])
+
+
 def test_other_layers_stay_in_their_order_and_the_net_as_it_was_found():
     unmerged = nn.Conv2D(5, 3), nn.BatchNorm(), nn.Activation("relu"), nn.MaxPool2D(2)
     pair = nn.Conv2D(20, 3, activation="relu"), nn.MaxPool2D(2)
@@ -230,6 +236,13 @@ def test_rows_in_rows_and_networks_of_the_model_zoo_become_graphs():
     for net in (row(nn.Dense(2), row(nn.Dense(3))), vision.squeezenet1_0()):
         with as_one_graph(net) as graph:
             assert graph is not net
+
+
+def test_sizes_unknown_in_numpys_way_are_unknown():
+    net = row(nn.Dropout(0.5), nn.Dense(3, in_units=2), nn.Dense(4))
+    for numpys in (False, True):
+        with mx.util.np_shape(numpys):  # an unknown size is -1, not 0
+            assert graphs._deferred(list(net)) == [net[2].weight]
 
 
 @pytest.mark.parametrize("known", [True, False])

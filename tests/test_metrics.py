@@ -47,6 +47,15 @@ def test_both_count_samples_as_brute_force_does(samples, classes, batch_size, se
     assert evaluate_accuracy(batches, lambda X: X) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int32"])
+def test_samples_and_classes_are_counted_beyond_what_the_scores_type_can_hold(array, semantics, dtype):
+    output = np.zeros((2501, 2100), np.int8)
+    output[:, 2099] = 1  # float16 has no 2099 and no 2501
+    label = np.full(2501, 2099)
+    label[0] = 2100  # no class: counts as wrong
+    assert accuracy(array(output, dtype=dtype), array(label, dtype="int32")) == 2500 / 2501
+
+
 def test_a_small_last_batch_weighs_what_it_holds(array, semantics):
     right, wrong = array([[0.0, 1.0]] * 4), array([[1.0, 0.0]])
     batches = [(right, array([1, 1, 1, 1])), (wrong, array([1]))]
@@ -92,6 +101,13 @@ def test_data_go_where_the_net_is_or_where_the_caller_says():
 def test_an_uninitialised_net_is_named():
     with pytest.raises(RuntimeError, match="not initialised"):
         evaluate_accuracy([(mx.nd.ones((3, 4)), mx.nd.zeros(3))], gluon.nn.Dense(2))
+
+
+def test_a_batch_of_numpys_arrays_is_refused():
+    net = gluon.nn.Dense(2)
+    net.initialize()
+    with pytest.raises(ValueError, match="expected MXNet arrays, got ndarray"):
+        evaluate_accuracy([(np.ones((3, 4), np.float32), np.zeros(3))], net)
 
 
 @pytest.mark.parametrize("empty", [[], iter(())])

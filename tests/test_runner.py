@@ -251,7 +251,25 @@ def test_what_cannot_be_found_is_named(project, no_kernel, tmp_path, capsys):
     assert project.run(only=["07"]) == 2
     assert "got '07'; there are 01_first, 05_lenet, 08_last" in capsys.readouterr().err
     assert run_spine(tmp_path / "nowhere", project.build) == 2
-    assert "found none; run this in the project's own folder" in capsys.readouterr().err
+    assert "found none; name their folder with --notebooks" in capsys.readouterr().err
+    occupied = tmp_path / "occupied"
+    occupied.write_text("mine")
+    assert run_spine(project.notebooks, occupied) == 2 and no_kernel[0] == []
+    assert f"expected a folder to build in, got {occupied}" in capsys.readouterr().err
+    assert occupied.read_text() == "mine"
+
+
+def test_a_broken_notebook_of_solutions_is_named_before_anything_runs(project, no_kernel, capsys):
+    (project.notebooks / "solutions" / "01_first_solutions.ipynb").write_text("nojson")
+    assert project.run() == 2 and no_kernel[0] == []
+    assert "expected a notebook of format 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ours", [None, "text", {"data": None}, {"data": "mnist"}, {"stamp": None}])
+def test_metadata_of_another_form_are_an_error(ours):
+    notebook = v4.new_notebook(metadata={"d2lhelpers": ours})
+    with pytest.raises(ValueError, match="expected metadata.d2lhelpers with a list as data"):
+        runner.data_needs(notebook)
 
 
 def test_obtain_data_finds_fetches_and_checks(monkeypatch):

@@ -196,6 +196,30 @@ def test_bad_calls_are_refused(change, message):
         fit(**call)
 
 
+def test_minibatches_that_can_be_had_only_once_are_refused_for_more_than_one_epoch():
+    with pytest.raises(ValueError, match="minibatches that can be iterated again, got generator"):
+        fit(network(), (batch for batch in batches()), None, 2, lr=0.1)
+    assert len(fit(network(), (batch for batch in batches()), None, 1, lr=0.1).loss) == 1
+
+
+def test_a_pass_is_begun_once_an_epoch_since_each_may_draw_a_new_order():
+    class Counted:
+        begun = 0
+
+        def __iter__(self):
+            self.begun += 1
+            return iter(batches())
+
+    counted = Counted()
+    fit(network(), counted, counted, 3, lr=0.1)
+    assert counted.begun == 6
+
+
+def test_minibatches_of_numpys_arrays_are_refused():
+    with pytest.raises(ValueError, match="expected MXNet arrays, got ndarray"):
+        fit(network(), [(np.ones((4, 5), np.float32), np.zeros(4))], None, 1, lr=0.1)
+
+
 def test_an_uninitialised_net_is_refused():
     with pytest.raises(RuntimeError, match="call net.initialize"):
         fit(nn.Dense(3), batches(), None, 1, lr=0.1)

@@ -1,4 +1,4 @@
-"""The comments in which a cell states its bounds, and every comment that was probably meant to be one."""
+"""The comments in which a cell states its bounds, and those that resemble one so much that they were meant to be."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _comments(source):
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
         return [(token.start[1], token.string) for token in tokens if token.type == tokenize.COMMENT]
     except (tokenize.TokenError, SyntaxError):
-        found = (re.search(r"#\s*\S*NBVAL.*", line, re.IGNORECASE) for line in source.splitlines())
+        found = (re.search("#.*", line) for line in source.splitlines())
         return [(match.start(), match[0]) for match in found if match]
 
 

@@ -35,7 +35,8 @@ class _Part:
 def compare_outputs(source, recorded, new):
     """What differs between the recorded and the new outputs of a cell, under the markers in the cell's source.
 
-    Streams are compared as a terminal leaves them, stdout and stderr each as one text; everything else in order, each
+    Streams are compared without what carriage returns (the line so far) and backspaces (the character before) take
+    back, stdout and stderr each as one text; everything else in order, each
     of its representations. Not compared: execution counts, metadata, a traceback's text (paths and the interpreter's
     own lines; the exception's name and message are), and a widget's random ``model_id``.
 
@@ -111,7 +112,7 @@ def _value(mime, value):
 
 
 def _on_screen(text):
-    """What backspaces and carriage returns leave on the screen of, say, a progress bar."""
+    """What stays of, say, a progress bar: a carriage return takes its line so far back, a backspace one character."""
     while re.search(r"[^\n]\x08", text):
         text = re.sub(r"[^\n]\x08", "", text)
     text = re.sub(r"\r+(?=\n|\Z)", "", text)  # nothing is written over the line
@@ -129,10 +130,17 @@ def _stale_markers(markers, recorded):
     return [f"{marker}: mend or remove it" for marker in stale]
 
 
+def _bytes_of(picture):
+    try:
+        return base64.b64decode(picture.value)
+    except binascii.Error as error:
+        raise ValueError(f"expected a picture in base64, got {picture.value[:16]!r}: record the cell again") from error
+
+
 def _compare_pictures(old, now, markers):
     try:
-        before, after = (open_picture(base64.b64decode(part.value)) for part in (old, now))
-    except (binascii.Error, ValueError) as error:
+        before, after = (open_picture(_bytes_of(part)) for part in (old, now))
+    except ValueError as error:
         return f"{old.name}: {error}"
     if len(before) != len(after):
         return f"{old.name}: recorded {len(before)} frames, new {len(after)}"

@@ -224,7 +224,7 @@ def compare_floats(name, recorded, new, markers, is_html=False):
             shown.add(before.line)
             report += [f"    recorded | {_clip(before.line)}", f"    new      | {_clip(after.line)}"]
     if len(outside) > _SHOWN_NUMBERS:
-        report.append(f"  and {len(outside) - _SHOWN_NUMBERS} more, nearer to their bounds")
+        report.append(f"  and {len(outside) - _SHOWN_NUMBERS} more")
     return "\n".join(report)
 
 
@@ -263,7 +263,8 @@ def compare_exactly(name, recorded, new):
         new: the new one.
 
     Returns:
-        str: a description with the lines from the first to the last that differ; None where the texts are the same.
+        str: a description with the lines from the first to the last that differ, at most eight of each; None where the
+        texts are the same.
     """
     if recorded == new:
         return None

@@ -1,7 +1,8 @@
 """What to learn from: verified data sets in memory, as minibatches or plain arrays.
 
-Data are found in ``$D2LHELPERS_DATA``, else in MXNet's own data folder, else downloaded there; every file is checked
-against its SHA-256 when it is first used. Nothing here needs MXNet until a batch is made.
+Where ``$D2LHELPERS_DATA`` is set, only that folder is looked at; otherwise MXNet's own data folder, into which what is
+missing is downloaded. Every file is checked against its SHA-256 when it is first used. Nothing here needs MXNet until a
+batch is made.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """CIFAR-10 as arrays: the full set of 50,000 + 10,000 images, or a real sample of 4,000 + 1,000.
 
 Format: https://www.cs.toronto.edu/~kriz/cifar.html, the binary version. A record is one label byte and 3,072 pixel
-    bytes: the
-32x32 red plane, then green, then blue, each row by row.
+bytes: the 32x32 red plane, then green, then blue, each row by row.
 """
 
 from __future__ import annotations

@@ -100,13 +100,15 @@ def fetch(
         The folder that now holds the verified set.
 
     Raises:
-        DataNotFoundError: No mirror delivered a file, or it cannot be written; the message lists every mirror's
-            failure.
+        DataNotFoundError: A file is missing and no mirror delivered it, or it cannot be written; the message lists
+            every mirror's failure.
         DataCorruptError: A file that is already there is not the published one. It is left as it is.
-        ValueError: A mirror is not an http or https address.
+        ValueError: A mirror is not an http or https address, or ``mirrors`` is one address and no list.
     """
     entry, chosen = data_set(name), data_root(root)
-    if chosen.path is None or not entry.mirrors:
+    if isinstance(mirrors, str):
+        raise ValueError(f"a list of addresses is expected as mirrors, got {mirrors!r}; put it into a list")
+    if chosen.path is None:
         raise DataNotFoundError(not_found_sentence(entry, chosen))
     mirrors = [_checked(mirror) for mirror in (entry.mirrors if mirrors is None else mirrors)]
     folder = best_folder(entry, chosen.path)
@@ -116,6 +118,8 @@ def fetch(
             read_verified(entry, folder, file)
     if not missing:
         return folder
+    if not entry.mirrors:
+        raise DataNotFoundError(not_found_sentence(entry, chosen))
     source = _Mirrors(entry, folder, mirrors, sys.stderr.isatty() if progress is None else progress)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,8 @@ def parse_idx(data: bytes, source: str = "the data") -> np.ndarray:
         An array of the shape and type that the file's head states, in this machine's byte order. It may be read-only.
 
     Raises:
-        DataCorruptError: The bytes are not IDX, or fewer or more than the head announces.
+        DataCorruptError: The bytes are not IDX, fewer or more than the head announces, or of a shape that no array can
+            have.
     """
     if data[:2] == b"\x1f\x8b":
         try:
@@ -52,4 +53,8 @@ def parse_idx(data: bytes, source: str = "the data") -> np.ndarray:
         raise DataCorruptError(
             f"{source} announces shape {shape}, which is {expected:,} bytes, but has {len(data):,}; fetch it again"
         )
-    return np.frombuffer(data, dtype, offset=head).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    try:
+        array = np.frombuffer(data, dtype, offset=head).reshape(shape)
+    except ValueError as error:  # more axes, or longer ones, than an array can have, with nothing in them
+        raise DataCorruptError(f"{source} announces an impossible shape ({error}); fetch it again") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)

@@ -1,7 +1,7 @@
 """Minibatches from arrays in memory, and the loaders that the notebooks call.
 
-There are no worker processes: a batch is one gather from one array. A pass over 60,000 images of 28x28 takes some 0.06
-s.
+There are no worker processes: a batch is one gather from one array. A pass over 60,000 images of 28x28 takes some
+0.06 s.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ArrayIterator:
         """Hold the arrays.
 
         Args:
-            X: Samples along axis 0, shape (N, ...), NumPy or MXNet; kept as float32, values unchanged.
+            X: Samples along axis 0, shape (N, ...), NumPy or MXNet; kept as float32.
             y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other numbers float32.
             batch_size: Samples in a batch, at least 1.
             shuffle: Whether each pass takes a new random order.
@@ -87,7 +87,7 @@ class ArrayIterator:
             if order is None:
                 X, y = self._X[rows], self.y[rows]
             else:
-                # take() gathers whole rows; fancy indexing takes twice as long here
+                # take() gathers whole rows; fancy indexing takes longer for images
                 X, y = self._X.take(order[rows], axis=0), self.y.take(order[rows])
             X, y = self._scaled(X), mx.nd.from_numpy(y, zero_copy=False)
             yield (X.as_np_ndarray(), y.as_np_ndarray()) if mx.util.is_np_array() else (X, y)

@@ -30,7 +30,7 @@ FASHION_MNIST_CLASSES = (
     "ankle boot",
 )
 
-# Enough for the LeNet of the notebooks to pass 90 %, few enough to be drawn in seconds.
+# Enough for the LeNet of notebook 05, from its seed, to pass 90 % in ten epochs, few enough to be drawn in seconds.
 _STAND_IN = {"num_train": 12000, "num_test": 2000, "seed": 0}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -41,8 +42,8 @@ class Root(NamedTuple):
 class Status(NamedTuple):
     """How one data set stands.
 
-    ``state`` is "verified", "not found", "drawn" (the stand-in) or a sentence that says what is wrong; ``advice`` says
-    what to do, and is empty where there is nothing to do.
+    ``state`` is "verified", "not found", "incomplete" (some of its files are there), "drawn" (the stand-in) or a
+    sentence that says what is wrong; ``advice`` says what to do, and is empty where there is nothing to do.
     """
 
     name: str
@@ -259,13 +260,25 @@ def _how_to_get(entry: DataSet, folder: Path) -> str:
     if not entry.mirrors:
         return (
             f"no mirror serves it, but it is cut from {data_set(entry.cut_from).title} where that is there: "
-            f"run `python -m d2lhelpers data fetch {entry.cut_from}`"
+            f"run `{_fetch_command(entry.cut_from, entry, folder)}`"
         )
     wanted = entry.archive or entry.files[0]
     more = "" if entry.archive or len(entry.files) == 1 else f" and the {len(entry.files) - 1} files beside it"
     unpacked = ", unpacked," if entry.archive else ""
     by_hand = f"put {entry.mirrors[0]}{wanted.name}{more}{unpacked} into {folder}"
-    return f"run `python -m d2lhelpers data fetch {entry.name}`, or {by_hand}"
+    return f"run `{_fetch_command(entry.name, entry, folder)}`, or {by_hand}"
+
+
+def _fetch_command(name: str, entry: DataSet, folder: Path) -> str:
+    """Return the command that fetches the set ``name`` into the root in which ``folder`` of ``entry`` lies."""
+    command = f"python -m d2lhelpers data fetch {name}"
+    depth = max((len(Path(below).parts) for below in entry.folders if folder.match(below)), default=0)
+    root = (folder, *folder.parents)[depth]  # an archive put there by hand may lie in the root itself
+    try:
+        is_the_commands_own = root == data_root().path
+    except DataNotFoundError:  # the variable names no folder
+        is_the_commands_own = False
+    return command if is_the_commands_own else f"{ENVIRONMENT}={shlex.quote(str(root))} {command}"
 
 
 def status(root: str | os.PathLike | None = None) -> list[Status]:

@@ -39,8 +39,10 @@ def as_float(x) -> np.ndarray:
         An array of the same shape: the dtype of `x` where that is a float, else float64.
 
     Raises:
-        ValueError: if `x` does not hold real numbers.
+        ValueError: if `x` does not hold real numbers, or is an MXNet array.
     """
+    if hasattr(x, "asnumpy"):
+        raise ValueError(f"expected a NumPy array, got MXNet's {type(x).__name__}: call .asnumpy()")
     x = np.asarray(x)
     if x.dtype.kind == "f":
         return x
@@ -177,6 +179,26 @@ def log_softmax(x) -> np.ndarray:
     return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
 
 
+def as_whole(labels) -> np.ndarray:
+    """Return class numbers as an array of integers.
+
+    Args:
+        labels: whole numbers of integer or floating type, of any shape.
+
+    Returns:
+        An array of the same shape: `labels` itself where it is one of integers.
+
+    Raises:
+        ValueError: if a label is not a whole number.
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind in "iu":
+        return labels
+    if labels.dtype.kind != "f" or not (labels == np.floor(labels)).all():
+        raise ValueError(f"labels must be class numbers, got {labels.dtype} values that are not whole numbers")
+    return labels.astype(np.int64)
+
+
 def one_hot(labels, num_classes: int, dtype=np.float32) -> np.ndarray:
     """Turn class numbers into rows with a single 1.
 
@@ -191,11 +213,7 @@ def one_hot(labels, num_classes: int, dtype=np.float32) -> np.ndarray:
     Raises:
         ValueError: if a label is not a whole number in the range.
     """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        if labels.dtype.kind != "f" or not (labels == np.floor(labels)).all():
-            raise ValueError(f"labels must be class numbers, got {labels.dtype} values that are not whole numbers")
-        labels = labels.astype(np.int64)
+    labels = as_whole(labels)
     if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         raise ValueError(
             f"labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}: "

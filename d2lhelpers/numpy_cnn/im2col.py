@@ -36,6 +36,25 @@ def pair(value, name: str, minimum: int) -> tuple[int, int]:
     return rows, columns
 
 
+def whole(value, name: str, minimum: int) -> int:
+    """Return `value` as a Python integer.
+
+    Args:
+        value: a whole number, Python's or NumPy's; neither a bool nor a float.
+        name: what the number is, for the message.
+        minimum: the smallest value allowed.
+
+    Returns:
+        A Python integer.
+
+    Raises:
+        ValueError: if it is no whole number, or below the minimum.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+    return int(value)
+
+
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
     """Return how many positions a window takes along one axis: (size + 2 padding - span) // stride + 1.
 
@@ -43,18 +62,20 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
     left out.
 
     Args:
-        size: length of the axis before padding.
-        kernel: number of elements of the kernel.
-        stride: step from one position to the next.
-        padding: elements added at *each* end.
-        dilation: step between two elements of the kernel.
+        size: length of the axis before padding, at least 1.
+        kernel: number of elements of the kernel, at least 1.
+        stride: step from one position to the next, at least 1.
+        padding: elements added at *each* end, at least 0.
+        dilation: step between two elements of the kernel, at least 1.
 
     Returns:
         The number of positions, at least 1.
 
     Raises:
-        ValueError: if the window is larger than the padded axis.
+        ValueError: if an argument is no whole number or too small, or the window is larger than the padded axis.
     """
+    size, kernel, stride = whole(size, "size", 1), whole(kernel, "kernel", 1), whole(stride, "stride", 1)
+    padding, dilation = whole(padding, "padding", 0), whole(dilation, "dilation", 1)
     span = dilation * (kernel - 1) + 1
     if size + 2 * padding < span:
         raise ValueError(

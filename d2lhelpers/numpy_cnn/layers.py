@@ -234,12 +234,14 @@ class BatchNormalization(Layer):
             epsilon: added to the variance, as in Gluon.
 
         Raises:
-            ValueError: if gamma and beta are not two vectors of the same length.
+            ValueError: if gamma and beta are not two vectors of the same length, or the momentum is out of range.
         """
         super().__init__()
         gamma, beta = F.as_float(gamma), F.as_float(beta)
         if gamma.ndim != 1 or gamma.shape != beta.shape:
             raise ValueError(f"expected gamma and beta of shape (C,) both, got {gamma.shape} and {beta.shape}")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is the part of the running statistics that stays, in [0, 1], got {momentum}")
         self.params = {"gamma": gamma.copy(), "beta": beta.copy()}
         self.state = {"running_mean": np.zeros_like(gamma), "running_var": np.ones_like(gamma)}
         self.momentum = momentum

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import functional as F
 from .gradient import numerical_gradient
-from .im2col import output_size
+from .im2col import output_size, pair, whole
 from .layers import Affine, Convolution, Layer, MaxPooling, Relu, SoftmaxWithLoss
 
 __all__ = ["Network", "SimpleConvNet"]
@@ -70,12 +70,15 @@ class Network:
 
         Args:
             x: array of shape (N, …).
-            batch_size: samples at a time.
+            batch_size: samples at a time, at least 1.
 
         Returns:
             Scores of shape (N, C).
+
+        Raises:
+            ValueError: if batch_size is no whole number of at least 1, or as for `forward`.
         """
-        starts = range(0, max(len(x), 1), batch_size)
+        starts = range(0, max(len(x), 1), whole(batch_size, "batch_size", 1))
         return np.concatenate([self.forward(x[start : start + batch_size]) for start in starts])
 
     def loss(self, x, t, train: bool = False) -> float:
@@ -97,13 +100,13 @@ class Network:
         Args:
             x: array of shape (N, …).
             t: class numbers of shape (N,) or one-hot rows of shape (N, C).
-            batch_size: samples at a time.
+            batch_size: samples at a time, at least 1.
 
         Returns:
             A fraction in [0, 1].
 
         Raises:
-            ValueError: if labels and samples do not fit.
+            ValueError: if labels and samples do not fit, or as for `predict`.
         """
         scores = self.predict(x, batch_size)
         return float((scores.argmax(axis=1) == F.as_targets(scores, t).argmax(axis=1)).mean())
@@ -159,25 +162,39 @@ class Network:
             path: the `.npz` file.
 
         Raises:
-            ValueError: if the file is no such archive, lacks a name or has one too many, or an array has another shape
-                or is not finite. The network has not changed then.
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is no such archive or a damaged one, lacks a name or has one too many, or an array
+                has another shape or is not finite in the network's dtype. The network has not changed then.
         """
         own = {**self.params, **self._collect("state")}
         with open(path, "rb") as file:
             if not zipfile.is_zipfile(file):
                 raise ValueError("not an .npz archive: load a file that save() wrote (a pickle could run code)")
             file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                stored = {name: archive[name] for name in archive.files}
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    stored = {name: archive[name] for name in archive.files}
+            except Exception as error:  # zipfile, zlib and NumPy raise whatever they stumble over in damaged bytes
+                raise ValueError(
+                    f"the archive cannot be read ({str(error).rstrip('.')}): load a whole file that save() wrote"
+                ) from error
         if set(stored) != set(own):
             raise ValueError(
                 f"the file holds {sorted(stored)}, the network {sorted(own)}: build the network that was saved"
             )
         for name, array in own.items():
+            # A member of the archive that is no array comes as bytes.
+            if not isinstance(stored[name], np.ndarray) or stored[name].dtype.kind != "f":
+                raise ValueError(f"{name} in the file is not an array of finite floats: the file is damaged")
             if stored[name].shape != array.shape:
                 raise ValueError(f"{name} has shape {stored[name].shape} in the file and {array.shape} in the network")
-            if stored[name].dtype.kind != "f" or not np.isfinite(stored[name]).all():
-                raise ValueError(f"{name} in the file is not an array of finite floats: the file is damaged")
+            with np.errstate(over="ignore"):
+                stored[name] = stored[name].astype(array.dtype, copy=False)
+            if not np.isfinite(stored[name]).all():
+                raise ValueError(
+                    f"{name} in the file is not an array of finite floats in {array.dtype}: the file is damaged, or "
+                    "needs a network of a larger dtype"
+                )
         for name, array in own.items():
             array[...] = stored[name]
 
@@ -202,21 +219,28 @@ class SimpleConvNet(Network):
         """Draw the weights and build the layers.
 
         Args:
-            input_shape: (C, H, W) of one image.
-            num_filters: filters of the convolution.
-            kernel: size of the filters, a whole number or (rows, columns).
-            hidden: outputs of the first dense layer.
-            num_classes: outputs of the second.
+            input_shape: (C, H, W) of one image, each at least 1.
+            num_filters: filters of the convolution, at least 1.
+            kernel: size of the filters, a whole number or (rows, columns), at least 1.
+            hidden: outputs of the first dense layer, at least 1.
+            num_classes: outputs of the second, at least 1.
             weight_std: standard deviation of the initial weights.
             seed: seed of the initial weights.
             dtype: dtype of the parameters, and so of every computation on inputs of that dtype.
 
         Raises:
-            ValueError: if the image is too small for the filters and the pooling.
+            ValueError: if one of the numbers above is no whole number or too small, or the image is too small for the
+                filters and the pooling.
         """
         rng = np.random.default_rng(seed)
-        channels, *size = input_shape
-        kh, kw = np.broadcast_to(kernel, 2).tolist()
+        if np.shape(input_shape) != (3,):
+            raise ValueError(
+                f"input_shape must be (C, H, W) of one image, got {input_shape!r}: give three whole numbers"
+            )
+        channels, *size = (whole(n, "each number of input_shape", 1) for n in input_shape)
+        kh, kw = pair(kernel, "kernel", 1)
+        num_filters, hidden = whole(num_filters, "num_filters", 1), whole(hidden, "hidden", 1)
+        num_classes = whole(num_classes, "num_classes", 1)
         pooled = [output_size(output_size(n, k), 2, stride=2) for n, k in zip(size, (kh, kw))]
 
         def weight_and_bias(*shape):

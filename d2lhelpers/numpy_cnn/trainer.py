@@ -68,8 +68,8 @@ class Trainer:
             print_epochs: whether to print a line for each epoch.
 
         Raises:
-            ValueError: if there is no sample, a set has more samples than labels, a sample is not finite, or a number
-                is too small.
+            ValueError: if there is no sample, a set has not as many labels as samples, a sample is not finite, a label
+                is no whole number or below 0, or a number is too small.
         """
         for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("num_evaluate", num_evaluate)):
             if value is not None and value < 1:
@@ -147,4 +147,6 @@ def _checked(name: str, X, y) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"the {name} set has {len(X)} samples and {len(y)} labels: give as many of each, at least one")
     if not np.isfinite(X).all():
         raise ValueError(f"the {name} samples hold NaN or infinity: clean the data first")
+    if y.ndim == 1 and F.as_whole(y).min() < 0:
+        raise ValueError(f"the {name} labels must be class numbers of at least 0, got {y.min()}: number the classes")
     return X, y

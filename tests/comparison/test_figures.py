@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import functools
 import io
 
@@ -238,7 +239,21 @@ def test_every_frame_of_an_animated_picture_counts(kind):
 
 
 def test_what_is_no_picture_is_a_difference():
-    broken = [new_output("display_data", data={"image/png": "AAAA"})]
-    assert "expected the bytes of a picture" in compare_outputs("", output(Image.new("RGB", (9, 9))), broken)[0]
+    recorded = output(Image.new("RGB", (9, 9)))
+    for text, sentence in {
+        "AAAA": "expected the bytes of a picture",
+        "A": "expected a picture in base64, got 'A'",
+    }.items():
+        (difference,) = compare_outputs("", recorded, [new_output("display_data", data={"image/png": text})])
+        assert sentence in difference
     with pytest.raises(ValueError, match="expected the bytes of a picture"):
         open_picture(b"no picture")
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_a_picture_that_is_cut_off_anywhere_is_a_picture_or_said_to_be_none(kind):
+    file, frames = io.BytesIO(), [Image.effect_noise((16, 16), sigma) for sigma in (30, 60)]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+    for end in range(0, file.tell(), 3):
+        with contextlib.suppress(ValueError):
+            assert 1 <= len(open_picture(file.getvalue()[:end])) <= 2

@@ -93,6 +93,7 @@ def test_other_comments_are_none_of_ours(source):
         "    # NBVAL_TOLERANCE: atol=0.1",
         "x = 1  # NBVAL_TOLERANCE: atol=0.1",
         "%%bash\n# NBVAL_TOLERENCE: atol=0.1\necho 'unclosed",
+        "%%bash\n# NB_VAL_TOLERANCE: atol=0.1\necho 'unclosed",
     ],
 )
 def test_a_malformed_marker_is_an_error_that_quotes_it(line):

@@ -54,3 +54,19 @@ def test_only_notebooks_of_format_4(tmp_path, write, text):
     (tmp_path / "x.ipynb").write_text(text)
     with pytest.raises(ValueError, match=r"expected a notebook of format 4, got .*x\.ipynb"):
         compare_notebooks(write("a.ipynb"), tmp_path / "x.ipynb")
+
+
+@pytest.mark.parametrize("key", ["execution_count", "outputs", "source", "cell_type"])
+def test_a_notebook_that_lacks_something_is_named(write, key):
+    path = write("a.ipynb", "loss 0.5")
+    notebook = json.loads(path.read_text())
+    del notebook["cells"][1][key]
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(ValueError, match=r"expected a notebook of format 4, got .*a\.ipynb"):
+        compare_notebooks(path, path)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere.ipynb"):
+        with pytest.raises(ValueError, match=rf"expected a notebook, got {path} \(.*\): name an .ipynb file"):
+            compare_notebooks(path, path)

@@ -23,7 +23,7 @@ from d2lhelpers.data import (
 
 import pytest
 
-from .tiny import described, idx_set, write
+from .tiny import cifar_record, described, idx_set, write
 
 IMAGES = "train-images-idx3-ubyte.gz"
 
@@ -394,3 +394,18 @@ def test_the_stand_in_and_the_sample_cannot_be_downloaded(tmp_path):
         fetch("mnist", "synthetic")
     with pytest.raises(DataNotFoundError, match="data fetch cifar10"):
         fetch("cifar-10-sample", tmp_path)
+
+
+def test_the_sample_that_is_there_is_verified_and_returned(monkeypatch, tmp_path):
+    files = {"data_batch_1.bin": cifar_record(1, 2, 3, 4)}
+    monkeypatch.setitem(DATA_SETS, "cifar-10-sample", described("cifar-10-sample", files, mirrors=()))
+    write(tmp_path / "cifar-10-sample", files)
+    assert fetch("cifar-10-sample", tmp_path) == tmp_path / "cifar-10-sample"
+    (tmp_path / "cifar-10-sample" / "data_batch_1.bin").write_bytes(b"else")
+    with pytest.raises(DataCorruptError, match="truncated or half written"):
+        fetch("cifar-10-sample", tmp_path)
+
+
+def test_mirrors_are_a_list(tmp_path):
+    with pytest.raises(ValueError, match="a list of addresses is expected as mirrors, got 'https://mirror.invalid/'"):
+        fetch("fashion-mnist", tmp_path, mirrors="https://mirror.invalid/")

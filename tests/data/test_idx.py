@@ -52,6 +52,8 @@ GOOD = idx_bytes(np.arange(12, dtype=np.uint8).reshape(3, 4))
         (GOOD[:-1], r"announces shape \(3, 4\), which is 24 bytes, but has 23"),
         (GOOD + b"\0", "but has 25"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "announces shape"),  # the product of the lengths overflows 64 bits
+        (b"\0\0\x08\x04" + b"\0" * 4 + b"\xff" * 12, "announces an impossible shape"),  # no bytes, but no array either
+        (b"\0\0\x08\x41" + b"\0\0\0\1" * 65 + b"7", "announces an impossible shape"),  # 65 axes
         (gzip.compress(GOOD, mtime=0)[:-9], "x.gz is a damaged gzip file"),
         (gzip.compress(GOOD, mtime=0)[:-8] + b"\0" * 8, "damaged gzip file"),
         (b"\x1f\x8b" + b"\0" * 20, "damaged gzip file"),

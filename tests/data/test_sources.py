@@ -98,6 +98,27 @@ def test_the_folder_with_the_files_given_as_the_root_is_explained(fashion, tmp_p
         fashion_mnist_arrays(tmp_path / "fashion-mnist")
 
 
+@pytest.mark.parametrize("below", ["cifar10", "cifar10/cifar-10-batches-bin", "cifar-10-batches-bin"])
+def test_the_command_that_is_advised_fetches_into_the_root_that_was_passed(cifar, monkeypatch, tmp_path, below):
+    root = tmp_path / "my data"
+    name, *others = cifar
+    write(root / below, {name: b"<html>", **{other: cifar[other] for other in others}})
+    command = "python -m d2lhelpers data fetch cifar10`"
+    for variable in (None, str(tmp_path), str(tmp_path / "nowhere"), "synthetic"):
+        if variable is not None:
+            monkeypatch.setenv("D2LHELPERS_DATA", variable)
+        with pytest.raises(DataCorruptError, match=re.escape(f"run `D2LHELPERS_DATA='{root}' {command}")):
+            verify("cifar10", root)
+    monkeypatch.setenv("D2LHELPERS_DATA", str(root))
+    for way in (None, root):
+        with pytest.raises(DataCorruptError, match=f"run `{command}"):
+            verify("cifar10", way)
+    (root / below / name).unlink()
+    monkeypatch.delenv("D2LHELPERS_DATA")
+    with pytest.raises(DataNotFoundError, match=re.escape(f"run `D2LHELPERS_DATA='{root}' {command}")):
+        verify("cifar10", root)
+
+
 def test_an_unknown_set_is_refused_with_the_names_there_are(tmp_path):
     with pytest.raises(
         DataNotFoundError, match="'imagenet'; the names are fashion-mnist, mnist, cifar10, cifar-10-sample"

@@ -75,6 +75,7 @@ def test_every_image_is_a_garment_on_black(drawn):
     assert 0.05 < inked.min() < inked.max() < 0.8
     assert (X[:, [0, 0, -1, -1], [0, -1, 0, -1]] == 0).mean() > 0.99  # corners
     assert all(len(np.unique(image)) > 10 for image in X[:200])  # shades, not silhouettes
+    assert 0.3 < X[X > 0].mean() < 0.5  # cloth of the brightness from which notebook 05's LeNet learns
 
 
 def test_no_two_images_are_the_same(drawn):

@@ -180,6 +180,18 @@ def test_a_kernel_that_does_not_start_is_one_failure(check):
     assert "no-such-kernel" in report.text
 
 
+def test_why_a_kernel_does_not_start_is_said_where_the_first_cell_is_skipped(check):
+    report = check({"skips": [("# NBVAL_SKIP",), ("pass",)]}, env=())
+    assert report.outcomes == {"failed": 1, "skipped": 1}, report.text
+    assert "not run: cell 0 failed: the kernel does not start" in report.of("skips", 1)
+
+
+def test_an_emptied_cell_has_no_outputs(check):
+    report = check({"emptied": [("", stream("left over\n")), ("",)]})
+    assert report.outcomes == {"failed": 1, "passed": 1}, report.text
+    assert "the cell is empty and has recorded outputs" in report.of("emptied", 0)
+
+
 def test_in_parallel_by_notebook(check):
     cells = [("x = 1",), ("x += 1",), ("print(x)", stream("2\n")), ("print(x)", stream("3\n"))]
     report = check({name: cells for name in ("one", "two", "three")}, "-n", "2", "--dist", "loadscope")
@@ -231,10 +243,11 @@ def test_it_imports_nothing_else_of_this_package():
 def test_a_kernel_gets_the_users_environment_and_no_more(check, monkeypatch, options):
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setenv("OF_THE_USER", "kept")
+    monkeypatch.setenv("PYTHONSTARTUP", "a file that IPython would run")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    names = ("OMP_NUM_THREADS", "PYTEST_CURRENT_TEST", "OF_THE_USER")
+    names = ("OMP_NUM_THREADS", "PYTEST_CURRENT_TEST", "PYTHONSTARTUP", "OF_THE_USER")
     source = f"import os\nprint([os.environ.get(name) for name in {names}], 'inline' in os.environ['MPLBACKEND'])"
-    report = check({"environment": [(source, stream("[None, None, 'kept'] True\n"))]}, *options)
+    report = check({"environment": [(source, stream("[None, None, None, 'kept'] True\n"))]}, *options)
     assert report.outcomes == {"passed": 1}, report.text
 
 

@@ -131,3 +131,6 @@ def test_bad_scores():
         F.softmax_loss(np.zeros((2, 3, 4)), np.zeros((2, 3), dtype=int))
     with pytest.raises(ValueError, match="real numbers, got dtype complex128"):
         F.relu(np.array([1j]))
+    for array in (mx.nd.ones(2), mx.np.ones(2)):
+        with pytest.raises(ValueError, match=r"expected a NumPy array, got MXNet's .*: call .asnumpy\(\)"):
+            F.relu(array)

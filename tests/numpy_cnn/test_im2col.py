@@ -60,6 +60,29 @@ def test_output_size_counts_the_positions(size, kernel, stride, padding, dilatio
             output_size(size, kernel, stride, padding, dilation)
 
 
+@pytest.mark.parametrize(
+    "numbers, message",
+    [
+        ((0, 1), "size must be a whole number of at least 1, got 0"),
+        ((4, 0), "kernel must be a whole number of at least 1, got 0"),
+        ((4.0, 1), "size must be a whole number of at least 1, got 4.0"),
+        ((4, True), "kernel must be a whole number of at least 1, got True"),
+        ((4, 2, 0), "stride must be a whole number of at least 1, got 0"),
+        ((4, 2, 1, -1), "padding must be a whole number of at least 0, got -1"),
+        ((4, 2, 1, 0, 0), "dilation must be a whole number of at least 1, got 0"),
+        ((4, "2"), "kernel must be a whole number of at least 1, got '2'"),
+    ],
+)
+def test_output_size_refuses_what_is_no_number_of_elements(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        output_size(*numbers)
+
+
+def test_output_size_counts_numpys_integers_without_overflow():
+    positions = output_size(np.uint8(250), np.int64(3), padding=np.uint8(10))
+    assert positions == 268 and type(positions) is int
+
+
 def test_the_published_shape():
     assert im2col(np.zeros((1, 3, 7, 7)), 5).shape == (9, 75)
 

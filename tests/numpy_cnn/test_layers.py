@@ -279,6 +279,8 @@ def test_dropout_keeps_the_expected_value():
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(1)), r"got \(3, 1, 2, 2\) and \(1,\)"),
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(3), stride=0), "stride must be"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(2)), "expected gamma and beta"),
+        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=1.5), r"momentum .* in \[0, 1\], got 1.5"),
+        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=-0.1), "momentum .* got -0.1"),
         (lambda: Dropout(1), r"must lie in \[0, 1\), got 1"),
         (lambda: MaxPooling(2, padding=2), r"padding \(2, 2\) must be smaller than the kernel"),
         (lambda: AveragePooling(0), "kernel must be"),

@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+import zipfile
 
 from d2lhelpers.numpy_cnn import (
     Affine,
@@ -161,6 +162,10 @@ def damaged(name, array):
         (lambda arrays: {k: v for k, v in arrays.items() if k != "conv.bias"}, "build the network that was saved"),
         (damaged("extra", np.zeros(1)), "build the network that was saved"),
         (damaged("conv.bias", np.zeros(4)), r"conv.bias has shape \(4,\) in the file and \(3,\) in the network"),
+        (
+            damaged("conv.bias", np.array([1, 2, np.longdouble("1e400")])),
+            "finite floats in float64: the file is damaged",
+        ),
         (damaged("conv.bias", np.array([1, 2, np.nan])), "conv.bias in the file is not an array of finite floats"),
         (damaged("affine2.bias", np.arange(4)), "affine2.bias in the file is not an array of finite floats"),
     ],
@@ -172,6 +177,41 @@ def test_a_file_that_does_not_fit_changes_nothing(change, message, tmp_path, net
         net.load(tmp_path / "net.npz")
     for name, array in net.params.items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_number_too_large_for_the_networks_dtype_changes_nothing(tmp_path, net):
+    single = SimpleConvNet(**SMALL, dtype=np.float32)
+    before = {name: array.copy() for name, array in single.params.items()}
+    net.params["affine2.bias"][0] = 1e300
+    net.save(tmp_path / "net.npz")
+    with pytest.raises(ValueError, match="affine2.bias in the file is not an array of finite floats in float32"):
+        single.load(tmp_path / "net.npz")
+    assert all((array == before[name]).all() for name, array in single.params.items())
+
+
+def test_a_damaged_archive_changes_nothing(tmp_path, net):
+    path = tmp_path / "net.npz"
+    net.save(path)
+    np.savez_compressed(tmp_path / "compressed.npz", **net.params)
+    before = {name: array.copy() for name, array in net.params.items()}
+    reasons = set()
+    for data in (path.read_bytes(), (tmp_path / "compressed.npz").read_bytes()):
+        for place in range(0, len(data), 7):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+            try:
+                net.load(path)  # a bit of, say, a date does no harm
+            except ValueError as error:
+                reasons.add(type(error.__cause__).__name__)
+            assert all((array == before[name]).all() for name, array in net.params.items())
+    assert {"BadZipFile", "error", "NotImplementedError"} <= reasons
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path, net):
+    np.savez(tmp_path / "net.npz", **{name: array for name, array in net.params.items() if name != "conv.bias"})
+    with zipfile.ZipFile(tmp_path / "net.npz", "a") as archive:
+        archive.writestr("conv.bias", "1 2 3")
+    with pytest.raises(ValueError, match="conv.bias in the file is not an array of finite floats"):
+        net.load(tmp_path / "net.npz")
 
 
 def test_pickles_are_refused(tmp_path, net):
@@ -216,6 +256,31 @@ def test_bad_input(net, x, t, message):
 def test_an_image_smaller_than_its_filters():
     with pytest.raises(ValueError, match="a window that spans 5 does not fit an axis of 4"):
         SimpleConvNet(input_shape=(1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"input_shape": (28, 28)}, r"input_shape must be \(C, H, W\) of one image, got \(28, 28\)"),
+        ({"input_shape": 28}, r"input_shape must be \(C, H, W\)"),
+        ({"input_shape": (0, 8, 8)}, "each number of input_shape must be a whole number of at least 1, got 0"),
+        ({"input_shape": (1, 8.0, 8)}, "each number of input_shape must be a whole number of at least 1, got 8.0"),
+        ({"kernel": 2.5}, "kernel must be a whole number of at least 1"),
+        ({"kernel": (3, 3, 3)}, "kernel must be a whole number of at least 1 or a pair"),
+        ({"num_filters": 0}, "num_filters must be a whole number of at least 1, got 0"),
+        ({"hidden": -1}, "hidden must be a whole number of at least 1, got -1"),
+        ({"num_classes": 10.0}, "num_classes must be a whole number of at least 1, got 10.0"),
+    ],
+)
+def test_impossible_sizes(change, message):
+    with pytest.raises(ValueError, match=message):
+        SimpleConvNet(**{**SMALL, **change})
+
+
+def test_minibatches_hold_at_least_one_sample(net, batch):
+    for batch_size in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
+            net.accuracy(*batch, batch_size=batch_size)
 
 
 def test_the_package_needs_numpy_alone():

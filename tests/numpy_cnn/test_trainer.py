@@ -148,6 +148,9 @@ def test_divergence_is_said_aloud(data):
         ({"optimizer": create_optimizer("sgd"), "optimizer_options": {"lr": 1}}, "this one has its own already"),
         ({"y_train": np.zeros(3)}, "the training set has 47 samples and 3 labels"),
         ({"X_test": np.zeros((0, 1, 8, 8))}, "the test set has 0 samples and 13 labels"),
+        ({"X_test": np.zeros((12, 1, 8, 8))}, "the test set has 12 samples and 13 labels"),
+        ({"y_test": np.arange(13) - 1}, "the test labels must be class numbers of at least 0, got -1"),
+        ({"y_test": np.full(13, 0.5)}, "labels must be class numbers"),
         ({"X_train": np.full((47, 1, 8, 8), np.nan)}, "the training samples hold NaN or infinity"),
     ],
 )
