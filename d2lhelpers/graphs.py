@@ -39,6 +39,7 @@ class ConvolveAndPool(gluon.HybridBlock):
             ValueError: a pair for which `pools_after_relu` does not hold.
         """
         super().__init__(prefix="")
+        pairs = list(pairs)
         for pair in pairs:
             if not self.pools_after_relu(*pair):
                 raise ValueError("expected convolutions with a ReLU and max poolings, got {} and {}".format(*pair))

@@ -92,7 +92,7 @@ def run_spine(
     except KeyboardInterrupt:
         return 130
     try:
-        Path(build_dir).mkdir(parents=True, exist_ok=True)
+        (Path(build_dir) / "notebooks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = f"expected a folder to build in, got {build_dir} ({error.strerror}): name another"
         return report_error(OSError(why), 2)

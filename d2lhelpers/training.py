@@ -93,7 +93,7 @@ def fit(
         raise ValueError(f"divisor must be at least 1, not {divisor}: leave it out to divide by each minibatch's size.")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
-    if num_epochs > 1 and isinstance(train_iter, collections.abc.Iterator):
+    if num_epochs > 1 and isinstance(train_iter, (collections.abc.Generator, map, zip)):
         raise ValueError(
             f"expected minibatches that can be iterated again, got {type(train_iter).__name__}, which is used up after "
             "one pass: give the data iterator itself, or train for one epoch."

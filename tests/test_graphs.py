@@ -156,6 +156,13 @@ def test_another_pair_is_refused():
         ConvolveAndPool([(nn.Conv2D(4, 3, activation="relu"), nn.AvgPool2D())])
 
 
+def test_pairs_may_come_one_by_one():
+    pair = nn.Conv2D(4, 3, activation="relu", in_channels=1), nn.MaxPool2D()
+    net = ConvolveAndPool(pairs for pairs in [pair])
+    net.initialize()
+    assert net(images((1, 1, 8, 8))).shape == (1, 4, 3, 3)
+
+
 def test_other_layers_stay_in_their_order_and_the_net_as_it_was_found():
     unmerged = nn.Conv2D(5, 3), nn.BatchNorm(), nn.Activation("relu"), nn.MaxPool2D(2)
     pair = nn.Conv2D(20, 3, activation="relu"), nn.MaxPool2D(2)

@@ -257,6 +257,9 @@ def test_what_cannot_be_found_is_named(project, no_kernel, tmp_path, capsys):
     assert run_spine(project.notebooks, occupied) == 2 and no_kernel[0] == []
     assert f"expected a folder to build in, got {occupied}" in capsys.readouterr().err
     assert occupied.read_text() == "mine"
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "notebooks").write_text("mine")
+    assert run_spine(project.notebooks, tmp_path / "half") == 2 and no_kernel[0] == []
 
 
 def test_a_broken_notebook_of_solutions_is_named_before_anything_runs(project, no_kernel, capsys):

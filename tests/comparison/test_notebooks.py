@@ -66,6 +66,16 @@ def test_a_notebook_that_lacks_something_is_named(write, key):
         compare_notebooks(path, path)
 
 
+def test_what_nbformat_only_warns_about_is_compared_and_named_as_in_the_file(write):
+    path = write("a.ipynb", "loss 0.5")
+    notebook = json.loads(path.read_text())
+    notebook["nbformat_minor"], notebook["of another program"] = 4, 1  # which knows no ids
+    path.write_text(json.dumps(notebook))
+    assert compare_notebooks(path, path) == []
+    (difference,) = compare_notebooks(path, write("b.ipynb", "loss 0.9"))
+    assert difference.startswith("cell 0 (loss-0)")
+
+
 def test_what_cannot_be_read_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere.ipynb"):
         with pytest.raises(ValueError, match=rf"expected a notebook, got {path} \(.*\): name an .ipynb file"):
