@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-__all__ = ["find_notebooks", "read_notebook", "select", "write_text"]
+__all__ = ["find_notebooks", "naming_the_notebook", "read_notebook", "select", "write_text"]
 
 
 def find_notebooks(notebooks_dir: str | os.PathLike) -> tuple[list[Path], list[Path]]:
@@ -57,6 +58,27 @@ def select(notebooks: list[Path], only: list[str] | None) -> list[Path]:
     return [path for path in notebooks if any(path.name.startswith(name) for name in names)]
 
 
+@contextlib.contextmanager
+def naming_the_notebook(path: str | os.PathLike):
+    """Turn what the reading of a notebook stumbles over into one sentence that names its file.
+
+    Args:
+        path: The notebook's file.
+
+    Raises:
+        ValueError: The file cannot be read, or what was read is no notebook of format 4.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"expected a notebook, got {path} ({error.strerror}): name an .ipynb file") from error
+    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
+        (why, *_) = f"{type(error).__name__}: {error}".splitlines()
+        raise ValueError(
+            f"expected a notebook of format 4, got {path}: mend it, or convert it with jupyter nbconvert ({why})"
+        ) from error
+
+
 def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
     """Read a notebook.
 
@@ -70,7 +92,7 @@ def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
         ValueError: The file cannot be read, or holds no valid notebook of format 4.
     """
     invalid = {}
-    try:
+    with naming_the_notebook(path):
         with open(path, encoding="utf-8", newline="") as file:
             text = file.read()
         if json.loads(text)["nbformat"] != 4:
@@ -78,13 +100,6 @@ def read_notebook(path: str | os.PathLike) -> tuple[nbformat.NotebookNode, str]:
         notebook = nbformat.reads(text, as_version=4, capture_validation_error=invalid)
         if invalid:
             raise invalid["ValidationError"]
-    except OSError as error:
-        raise ValueError(f"expected a notebook, got {path} ({error.strerror}): name an .ipynb file") from error
-    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
-        (why, *_) = f"{type(error).__name__}: {error}".splitlines()
-        raise ValueError(
-            f"expected a notebook of format 4, got {path}: mend it, or convert it with jupyter nbconvert ({why})"
-        ) from error
     return notebook, text
 
 

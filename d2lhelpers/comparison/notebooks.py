@@ -32,8 +32,8 @@ def compare_notebooks(a, b):
         differences.append(f"{a} has {len(first)} code cells, {b} has {len(second)}")
     for number, (cell, other) in enumerate(zip(first, second)):
         name = f"cell {number} ({cell['id']})" if "id" in cell else f"cell {number}"
-        source = joined(cell["source"])
-        code = compare_exactly("code", source, joined(other["source"]))
+        source = cell["source"]
+        code = compare_exactly("code", source, other["source"])
         unrun = [path for path, copy in ((a, cell), (b, other)) if copy["execution_count"] is None and source.strip()]
         try:
             found = [code] if code else compare_outputs(source, cell["outputs"], other["outputs"])
@@ -45,18 +45,17 @@ def compare_notebooks(a, b):
 
 def _code_cells(path):
     """The code cells as the file has them; what nbformat only warns about is no obstacle."""
-    try:
+    from ..files import naming_the_notebook  # not at the top: the plugin for pytest needs nothing but comparisons
+
+    with naming_the_notebook(path):
         with open(path, encoding="utf-8") as file:
             notebook = json.load(file)
         if notebook["nbformat"] != 4:
-            raise ValueError(f"nbformat is {notebook['nbformat']}")
-        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        for cell in cells:
-            compare_outputs("", cell["outputs"], cell["outputs"])
-            joined(cell["source"]), cell["execution_count"]
-    except OSError as error:
-        raise ValueError(f"expected a notebook, got {path} ({error.strerror}): name an .ipynb file") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise ValueError(f"expected a notebook of format 4, got {path}: mend it ({why})") from error
-    return cells
+            raise ValueError("another format")
+        return [_checked(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def _checked(cell):
+    """A cell with its source as one text, if it has all that is compared."""
+    compare_outputs("", cell["outputs"], cell["outputs"])
+    return {**cell, "source": joined(cell["source"]), "execution_count": cell["execution_count"]}

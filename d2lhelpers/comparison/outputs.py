@@ -36,9 +36,9 @@ def compare_outputs(source, recorded, new):
     """What differs between the recorded and the new outputs of a cell, under the markers in the cell's source.
 
     Streams are compared without what carriage returns (the line so far) and backspaces (the character before) take
-    back, stdout and stderr each as one text; everything else in order, each
-    of its representations. Not compared: execution counts, metadata, a traceback's text (paths and the interpreter's
-    own lines; the exception's name and message are), and a widget's random ``model_id``.
+    back, stdout and stderr each as one text; everything else in order, each of its representations. Not compared:
+    execution counts, metadata, a traceback's text (paths and the interpreter's own lines; the exception's name and
+    message are), and a widget's random ``model_id``.
 
     Args:
         source: the cell's code; its comments state the bounds.
