@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists all.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-PYTEST := $(VENV_PYTHON) -m pytest -p d2lhelpers.nbval_plugin --nbval --nbval-current-env -n 2 --dist loadscope
+PYTEST := $(VENV_PYTHON) -m pytest --nbval --nbval-current-env -n 2 --dist loadscope
 # What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
 VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
 # A checkout with real data in ../shared/datasets uses them, unless the variable says otherwise.
@@ -22,7 +22,7 @@ venv:
 run: venv  ## execute every notebook, pages under build/, a table at the end
 	@$(VENV_PYTHON) -m d2lhelpers run
 
-test: venv  ## style, unit tests, hygiene, the record, every recorded output compared
+test: venv  ## style, unit tests, hygiene, what was published, every recorded output compared
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 	@$(PYTEST) tests notebooks
@@ -51,6 +51,6 @@ spread: venv  ## how far trained numbers move with seed, threads and processor (
 	@$(VENV_PYTHON) benchmarks/cifar10_ablation.py
 
 lock:  ## resolve requirements.lock again (for maintainers; needs uv)
-	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
+	uv pip compile pyproject.toml nbtolerance/pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
 	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
 	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"

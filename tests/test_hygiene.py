@@ -6,18 +6,19 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from d2lhelpers.comparison import parse_markers
-from d2lhelpers.recording import status
+from d2lhelpers.suite.recording import status
 
 import nbformat
 import pytest
 from nbval.plugin import comment_markers, metadata_tags
 
+from nbtolerance import parse_markers
+
 ROOT = Path(__file__).resolve().parents[1]
 SPINE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 NOTEBOOKS = SPINE + SOLUTIONS
-PAGES = ["README.md", "benchmarks/README.md", "docs/nbval_plugin.md"]
+PAGES = ["README.md", "benchmarks/README.md", "docs/nbtolerance.md"]
 READERS = {  # what reads a data set: its name in the notebook's metadata
     "fashion_mnist": "fashion-mnist",
     "load_data_mnist": "mnist",
@@ -191,7 +192,7 @@ def test_the_readme_lists_every_notebook_and_no_other():
 def test_make_test_compares_every_notebook():
     planned = subprocess.run(["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
     (command,) = (line for line in planned.stdout.splitlines() if " --nbval " in line)
-    assert command.split()[-2:] == ["tests", "notebooks"] and "d2lhelpers.nbval_plugin" in command
+    assert command.split()[-2:] == ["tests", "notebooks"] and "nbtolerance.pytest_plugin" in command
     assert not any(word.startswith(("--ignore", "--deselect", "-k")) for word in command.split())
     found = set((ROOT / "notebooks").rglob("*.ipynb")) - set((ROOT / "notebooks").rglob(".ipynb_checkpoints/*"))
     assert found == set(NOTEBOOKS)
