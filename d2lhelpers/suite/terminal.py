@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ def paint(text: str, colour: str | None, stream=None) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]], numeric: tuple[str, ...] = ()) -> list[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numeric: tuple[str, ...] = ()) -> list[str]:
     """Lay out a table with a line under its head; the last column is not padded, so it may be coloured or long.
 
     Args:

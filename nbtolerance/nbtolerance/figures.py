@@ -30,7 +30,7 @@ _TILE = 7  # pixels
 _TOGETHER = 6  # so many pixels of a tile must be off before a reader sees it
 
 
-def open_picture(data):
+def open_picture(data: bytes) -> list[Image.Image]:
     """A picture as it looks on a white page, frame by frame.
 
     Args:
@@ -50,7 +50,7 @@ def open_picture(data):
     return [Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB") for frame in frames]
 
 
-def figure_distance(recorded, new):
+def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
     """How different two pictures look, from 0 (alike, up to anti-aliasing and a shift by a pixel) to 1.
 
     Where nine tenths of what both show is equal pixel by pixel, one program drew them, and they are alike if no pixel,
@@ -104,7 +104,7 @@ def _tiles(pixels):
 
 def _same_in_place(recorded, new):
     difference = ImageChops.difference(recorded.filter(_BLUR), new.filter(_BLUR))
-    return max(most for _, most in difference.getextrema()) <= _VISIBLE
+    return int(np.asarray(difference).max()) <= _VISIBLE
 
 
 def _look_alike(recorded, new):
@@ -176,7 +176,7 @@ def _unexplained(image, other):
             np.minimum(least, np.maximum.reduce(outside) + price, out=least)
         cost[searching] = np.maximum(least, price)
     off = Image.fromarray(cost.round().astype(np.uint8).reshape(image.height, image.width))
-    return off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER)).getextrema()[1] / 255
+    return int(np.asarray(off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER))).max()) / 255
 
 
 def _channels(image):
@@ -195,7 +195,7 @@ def _displaced(recorded, new):
 def _ways():
     """Way in pixels -> (dy, dx) of the places to look at, the nearest first: all within 4, then 3x3 beside 3x3."""
     reach = range(-_REACH, _REACH + 1)
-    ways = {way: [] for way in range(_REACH + 1)}
+    ways: dict[int, list[tuple[int, int]]] = {way: [] for way in range(_REACH + 1)}
     for dy in reach:
         for dx in reach:
             way = max(abs(dy), abs(dx))

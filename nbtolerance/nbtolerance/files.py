@@ -44,7 +44,7 @@ def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
     Raises:
         ValueError: The file cannot be read, or holds no valid notebook of format 4.
     """
-    invalid = {}
+    invalid: dict[str, Exception] = {}
     with naming_the_notebook(path):
         with open(path, encoding="utf-8") as file:
             text = file.read()

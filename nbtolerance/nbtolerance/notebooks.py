@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from .files import naming_the_notebook
 from .markers import MarkerError
@@ -12,7 +13,7 @@ from .text import compare_exactly
 __all__ = ["compare_notebooks"]
 
 
-def compare_notebooks(a, b):
+def compare_notebooks(a: str | os.PathLike, b: str | os.PathLike) -> list[str]:
     """What differs between the outputs of two executed copies of a notebook.
 
     Args:

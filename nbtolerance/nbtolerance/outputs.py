@@ -31,7 +31,7 @@ class _Part:
         return self.mime == "text/html"
 
 
-def compare_outputs(source, recorded, new, metadata=None):
+def compare_outputs(source: str, recorded: list, new: list, metadata: dict | None = None) -> list[str]:
     """What differs between the recorded and the new outputs of a cell, under the bounds that the cell states.
 
     Streams are compared without what carriage returns (the line so far) and backspaces (the character before) take
@@ -83,7 +83,8 @@ def _compare_parts(old, now, markers):
 
 
 def _parts(outputs):
-    streams, others = {}, []
+    streams: dict[str, str] = {}
+    others = []
     for output in outputs:
         kind = output["output_type"]
         if kind == "stream":
@@ -100,7 +101,7 @@ def _parts(outputs):
     return parts
 
 
-def joined(text):
+def joined(text: str | list[str]) -> str:
     """A text that a notebook file holds as one string or as a list of lines."""
     return text if isinstance(text, str) else "".join(text)
 

@@ -22,7 +22,7 @@ from nbval import plugin as nbval
 
 __all__ = ["NotebookCell", "NotebookFile"]
 
-_environment = pytest.StashKey()
+_environment = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config):

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .markers import MarkerError
+from .markers import Bound, MarkerError, Markers
 
 __all__ = ["Number", "Reading", "bound_of", "compare_exactly", "compare_floats", "read"]
 
@@ -51,7 +51,7 @@ class Number:
     line: str
 
     @property
-    def value(self):
+    def value(self) -> Decimal:
         """The printed value as a Decimal."""
         return Decimal(self.text)
 
@@ -70,7 +70,7 @@ class Reading:
 
 
 @functools.lru_cache(maxsize=256)
-def read(text, is_html=False):
+def read(text: str, is_html: bool = False) -> Reading:
     """Take a text apart into its floats and the pieces between them, their blanks and an array's line wraps folded.
 
     Args:
@@ -127,8 +127,8 @@ def _layout(unwrapped, starts):
     for line in unwrapped.split("\n"):
         lines.append((line, _holds(starts, begin, begin + len(line))))
         begin += len(line) + 1
-    for _, group in itertools.groupby(lines, key=lambda entry: len(entry[0])):
-        group = list(group)
+    for _, same_length in itertools.groupby(lines, key=lambda entry: len(entry[0])):
+        group = list(same_length)
         padded = any(holds_float for _, holds_float in group)
         yield from ((*entry, padded) for entry in group)
 
@@ -160,7 +160,7 @@ def _fold(piece):
     return re.sub(r"(?<=\n) | (?=[\n\]])", "", re.sub(r"[ \t]+", " ", piece)).strip(" ")
 
 
-def bound_of(number, markers):
+def bound_of(number: Number, markers: Markers) -> Bound | None:
     """The bound under which a recorded float stands.
 
     Args:
@@ -188,7 +188,7 @@ def _says(line, words):
     return re.search(before + re.escape(words) + after, line) is not None
 
 
-def compare_floats(name, recorded, new, markers, is_html=False):
+def compare_floats(name: str, recorded: str, new: str, markers: Markers, is_html: bool = False) -> str | None:
     """What differs between two texts whose floats may move within the bounds of their cell.
 
     Args:
@@ -254,7 +254,7 @@ def _how_far(old, new, bound):
     return f"{abs(new - old):.6g} apart, {bound.allowed(old):.6g} allowed ({bound})"
 
 
-def compare_exactly(name, recorded, new):
+def compare_exactly(name: str, recorded: str, new: str) -> str | None:
     """What differs between two texts that must be the same.
 
     Args:
