@@ -13,7 +13,7 @@ VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, "installed-from")
 LOCK = os.path.join(ROOT, "requirements.lock")
-METADATA = os.path.join(ROOT, "pyproject.toml")
+PACKAGES = (os.path.join(ROOT, "nbtolerance"), ROOT)
 
 
 def complaint(version, system, machine, has_venv):
@@ -41,7 +41,7 @@ def complaint(version, system, machine, has_venv):
 def wish():
     """What .venv should be made from: this interpreter's version, and the rest as one digest."""
     digest = hashlib.sha256(ROOT.encode())
-    for path in (LOCK, METADATA):
+    for path in (LOCK,) + tuple(os.path.join(package, "pyproject.toml") for package in PACKAGES):
         with open(path, "rb") as source:
             digest.update(source.read())
     return "Python %d.%d" % sys.version_info[:2], digest.hexdigest()
@@ -102,7 +102,8 @@ def main(any_python):
     shutil.rmtree(VENV, ignore_errors=True)
     subprocess.check_call([sys.executable, "-m", "venv", VENV])
     pip(["--require-hashes", "-r", LOCK], "Installing requirements.lock")
-    pip(["--no-build-isolation", "--editable", ROOT], "Installing d2lhelpers")
+    for package in PACKAGES:
+        pip(["--no-build-isolation", "--editable", package], "Installing " + os.path.basename(package))
     with open(STAMP, "w") as target:
         target.write("\n".join(wanted) + "\n")
 

@@ -252,8 +252,10 @@ def quiet():
             os.close(saved)
 
 
-added_variables: set[str] = set()
-"""The environment variables that `install` has set, as the user had not."""
+_VARIABLES = {"OMP_NUM_THREADS": "1"}
+
+added_variables: dict[str, str] = {}
+"""The environment variables that `install` has set, as the user had not, with their values."""
 
 
 def install():
@@ -264,7 +266,7 @@ def install():
     """
     if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    if "OMP_NUM_THREADS" not in os.environ:
-        os.environ["OMP_NUM_THREADS"] = "1"
-        added_variables.add("OMP_NUM_THREADS")
+    for name, value in _VARIABLES.items():
+        if name not in os.environ:
+            os.environ[name] = added_variables[name] = value
     sys.meta_path.insert(0, _Finder())

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from d2lhelpers.doctor import packages_that_differ
+from d2lhelpers.suite.doctor import packages_that_differ
 
 import pytest
 import yaml
