@@ -1,5 +1,9 @@
+import base64
+import io
+
 import pytest
 from nbformat.v4 import new_output
+from PIL import Image
 
 from nbtolerance import MarkerError, compare_outputs
 
@@ -349,3 +353,30 @@ def test_the_report_of_an_exact_text_shows_only_what_differs():
 def test_the_report_shows_white_space_where_it_alone_differs(source, recorded, new, shown):
     (report,) = compare_outputs(source, *(stream(f"{'0.5' if source else ''}\n{text}") for text in (recorded, new)))
     assert all(f"    {line}\n" in f"{report}\n" for line in shown), report
+
+
+def picture(size, colour):
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "png")
+    return [new_output("display_data", data={"image/png": base64.b64encode(file.getvalue()).decode()})]
+
+
+def test_bounds_in_the_metadata_hold():
+    bounds = {"nbtolerance": {"atol": 0.02, "lines": {"Epoch 0": {"atol": 0.4}}}}
+    recorded = stream("Epoch 0. Loss 1.20\nEpoch 1. Loss 0.51\n")
+    assert compare_outputs("fit()", recorded, stream("Epoch 0. Loss 1.50\nEpoch 1. Loss 0.53\n"), bounds) == []
+    (difference,) = compare_outputs("fit()", recorded, stream("Epoch 0. Loss 1.50\nEpoch 1. Loss 0.54\n"), bounds)
+    assert "0.03 apart, 0.02 allowed (atol=0.02)" in difference
+    (stale,) = compare_outputs("fit()", stream("none"), stream("none"), {"nbtolerance": {"atol": 0.02}})
+    assert "bounds no recorded float" in stale
+
+
+def test_of_a_figure_bounded_by_its_size_only_that_is_compared():
+    bounds = {"nbtolerance": {"figure": "size"}}
+    white = picture((40, 30), "white")
+    assert compare_outputs("show()", white, picture((40, 30), "black"), bounds) == []
+    assert "recorded 40x30 pixels, new 40x31" in compare_outputs("show()", white, picture((40, 31), "white"), bounds)[0]
+    assert compare_outputs("show()", white, [], bounds) != []
+    broken = [new_output("display_data", data={"image/png": "bm8gcGljdHVyZQ=="})]
+    assert "expected the bytes of a picture" in compare_outputs("show()", white, broken, bounds)[0]
+    assert compare_outputs("show()", stream("text"), stream("text"), bounds) != []
