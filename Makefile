@@ -50,7 +50,7 @@ spread: venv  ## how far trained numbers move with seed, threads and processor (
 	@$(VENV_PYTHON) benchmarks/lenet_spread.py
 	@$(VENV_PYTHON) benchmarks/cifar10_ablation.py
 
-lock:  ## resolve requirements.lock again (for maintainers; needs uv)
+lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
 	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
-	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
+	  --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock \
 	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"
