@@ -64,7 +64,8 @@ spread: venv  ## how far trained numbers move with seed, threads and processor (
 wheel: venv  ## both packages as wheels in dist/
 	@$(VENV_PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./nbtolerance && ls dist/*.whl
 
-lock:  ## resolve requirements.lock again (for maintainers; needs uv)
-	uv pip compile pyproject.toml nbtolerance/pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
-	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
+lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
+	uv pip compile pyproject.toml --extra suite --extra notebooks --extra site --extra test --extra build \
+	  --no-emit-package nbtolerance --universal --python-version 3.9 \
+	  --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock \
 	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"

@@ -206,7 +206,7 @@ class _Loader(importlib.abc.Loader):
             if name in _AFTER:
                 _AFTER[name](module)
             return
-        with quiet(), warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings(), _missing_libraries_named():
             warnings.simplefilter("ignore")
             self._loader.exec_module(module)
             module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
@@ -228,6 +228,20 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             spec.loader = _Loader(spec.loader)
         return spec
+
+
+@contextlib.contextmanager
+def _missing_libraries_named():
+    """Asks for the system libraries that are missing, where MXNet or NumPy could not be loaded for want of them."""
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        from . import libraries
+
+        complaint = libraries.complaint()
+        if complaint is None:
+            raise
+        raise ImportError(complaint, name="mxnet") from error
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from d2lhelpers import libraries
+
 import pytest
 
 import bootstrap
@@ -12,18 +14,28 @@ import bootstrap
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 14)])
+@pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 16)])
 def test_supported_pythons_pass(version):
     assert bootstrap.complaint(version, "Linux", "x86_64", True) is None
+    assert bootstrap.warning(version) is None
+
+
+def test_a_python_that_nobody_knows_is_tried_with_a_warning():
+    assert bootstrap.complaint((3, 16), "Linux", "x86_64", True) is None
+    assert bootstrap.warning((3, 16)).startswith("Python 3.16 is newer than 3.15, the newest that these notebooks")
+
+
+def test_missing_system_libraries_are_asked_for(monkeypatch):
+    monkeypatch.setattr(libraries, "complaint", lambda: "Install them.")
+    assert bootstrap.complaint((3, 12), "Linux", "x86_64", True) == "Install them."
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (((2, 7), "Linux", "x86_64", True), "Python 2.7 is too old: these notebooks need Python 3.9 to 3.13; choose"),
+        (((2, 7), "Linux", "x86_64", True), "Python 2.7 is too old: these notebooks need Python 3.9 to 3.15; choose"),
         (((3, 8), "Linux", "x86_64", True), "Python 3.8 is too old"),
-        (((3, 14), "Linux", "x86_64", True), "Python 3.14 is newer than these notebooks know"),
-        (((3, 12), "Linux", "x86_64", False), "lacks the module venv or ensurepip: install it"),
+        (((3, 12), "Linux", "x86_64", False), "lacks the module venv, ensurepip or ctypes: install it"),
         (((3, 12), "Darwin", "arm64", True), "Linux on x86-64 only, and this is Darwin on arm64"),
     ],
 )
@@ -45,6 +57,7 @@ def project(tmp_path, monkeypatch):
     def make(command):
         made.append(command)
         (tmp_path / ".venv/bin").mkdir(parents=True)
+        (tmp_path / ".venv/lib/python3.12/site-packages").mkdir(parents=True)
         (tmp_path / ".venv/bin/python").write_text("")
         (tmp_path / ".venv/pyvenv.cfg").write_text("")
 
@@ -54,6 +67,22 @@ def project(tmp_path, monkeypatch):
     bootstrap.main(any_python=False)
     made.clear()
     return tmp_path, made
+
+
+def test_libraries_are_put_beside_mxnet(project, monkeypatch):
+    folder, _ = project
+    folders = []
+    monkeypatch.setattr(libraries, "put_beside", folders.append)
+    (folder / ".venv/installed-from").unlink()
+    bootstrap.main(any_python=True)
+    assert folders == [folder / ".venv/lib/python3.12/site-packages"]
+
+
+@pytest.mark.parametrize("version, warned", [((3, 12, 0), False), ((3, 16, 0), True)])
+def test_the_warning_is_shown_where_an_environment_is_made(project, monkeypatch, capsys, version, warned):
+    monkeypatch.setattr(sys, "version_info", version)
+    bootstrap.main(any_python=False)
+    assert ("Python 3.16 is newer" in capsys.readouterr().err) == warned
 
 
 def test_a_finished_environment_is_left_alone(project):

@@ -26,9 +26,9 @@ README = (ROOT / "README.md").read_text()
 PYTHONS = [f"3.{minor}" for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
 
 
-def locked(python):
-    """Name to version of what the lock installs on Linux with this Python."""
-    environment = {
+def machine(python):
+    """The values of markers on Linux with this Python."""
+    return {
         "python_version": python,
         "python_full_version": f"{python}.9",
         "sys_platform": "linux",
@@ -38,6 +38,11 @@ def locked(python):
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
     }
+
+
+def locked(python):
+    """Name to version of what the lock installs on Linux with this Python."""
+    environment = machine(python)
     entries = [Requirement(line.rstrip(" \\")) for line in LOCK.splitlines() if re.match(r"[a-z0-9]", line)]
     return {
         entry.name: str(entry.specifier)[2:]
@@ -48,14 +53,21 @@ def locked(python):
 
 def test_supported_pythons_are_the_same_everywhere():
     specifier = SpecifierSet(PROJECT["project"]["requires-python"])
-    assert [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier] == PYTHONS
-    assert f"Python {PYTHONS[0]}–{PYTHONS[-1]}" in README
+    accepted = [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier]
+    assert accepted[: len(PYTHONS)] == PYTHONS and accepted[-1] == "3.29", "a newer one is tried"
+    classifiers = [line.rsplit(" ")[-1] for line in PROJECT["project"]["classifiers"] if ":: Python ::" in line]
+    assert classifiers == PYTHONS
+    assert set(re.findall(r"\b3\.\d+–3\.\d+", README)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_holds_what_the_project_asks_for(python):
     pins = locked(python)
-    overrides = {r.name: r for r in map(Requirement, PROJECT["tool"]["uv"]["override-dependencies"])}
+    overrides = {
+        r.name: r
+        for r in map(Requirement, PROJECT["tool"]["uv"]["override-dependencies"])
+        if not r.marker or r.marker.evaluate(machine(python))
+    }
     asked = PROJECT["project"]["dependencies"] + [
         line for extra in ("notebooks", "test", "build") for line in PROJECT["project"]["optional-dependencies"][extra]
     ]

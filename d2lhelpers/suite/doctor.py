@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
+from . import libraries
 from .terminal import paint
 
 __all__ = ["Line", "data_lines", "examine", "locked_versions", "packages_that_differ", "print_lines"]
@@ -43,7 +44,7 @@ def print_lines(lines: list[Line]) -> int:
 
 
 def examine(checkout: Path) -> int:
-    """Check interpreter, packages, MXNet, device, threads and data, and print a line of each.
+    """Check interpreter, packages, system libraries, MXNet, device, threads and data, and print a line of each.
 
     Args:
         checkout: the project's root folder; what is not there (an installed package has none) is not checked.
@@ -51,9 +52,10 @@ def examine(checkout: Path) -> int:
     Returns:
         the exit status: 1 if something is wrong, else 0.
     """
-    threads = _threads()
-    mxnet = [] if threads.verdict == "FAIL" else _mxnet()  # it ends the process where it cannot read the variable
-    return print_lines([_interpreter(), _packages(checkout / "requirements.lock"), *mxnet, threads, *data_lines()])
+    system, packages, threads = _system(), _packages(checkout / "requirements.lock"), _threads()
+    # MXNet cannot be loaded without the libraries, and ends the process where it cannot read the variable.
+    mxnet = [] if "FAIL" in (system.verdict, threads.verdict) else _mxnet()
+    return print_lines([_interpreter(), packages, system, *mxnet, threads, *data_lines()])
 
 
 def _interpreter() -> Line:
@@ -116,6 +118,13 @@ def _packages(lock: Path) -> Line:
             "pip install --no-deps -r requirements.lock",
         )
     return Line("OK", "packages", f"{len(locked_versions(lock))} packages as in requirements.lock")
+
+
+def _system() -> Line:
+    complaint = libraries.complaint()
+    if complaint:
+        return Line("FAIL", "system", complaint)
+    return Line("OK", "system", "every library that is needed is there")
 
 
 def _mxnet() -> list[Line]:

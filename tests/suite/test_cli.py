@@ -1,8 +1,9 @@
 import os
+import re
 import subprocess
 import sys
 
-from d2lhelpers import data
+from d2lhelpers import data, libraries
 from d2lhelpers.suite import cli, doctor
 from d2lhelpers.suite.cli import main
 from d2lhelpers.suite.doctor import Line, packages_that_differ, print_lines
@@ -90,7 +91,7 @@ def test_an_unknown_data_set_is_named(no_data, capsys):
 def test_the_doctor_finds_this_environment_well(no_data, capsys):
     assert main(["doctor"]) == 0
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
-    assert list(lines) == ["Python", "packages", "MXNet", "device", "threads", *data.DATA_SETS]
+    assert list(lines) == ["Python", "packages", "system", "MXNet", "device", "threads", *data.DATA_SETS]
     assert "1.9.1" in lines["MXNet"] and "OMP_NUM_THREADS=" in lines["threads"] and "cpu(0)" in lines["device"]
 
 
@@ -107,6 +108,14 @@ def test_the_doctor_names_threads_that_mxnet_cannot_read(no_data, monkeypatch, c
     out = capsys.readouterr().out
     assert f"OMP_NUM_THREADS={threads!r}: expected a whole number" in out
     assert "FAIL  threads" in out and "MXNet" not in out  # MXNet would end the process
+
+
+def test_the_doctor_asks_for_missing_system_libraries(no_data, monkeypatch, capsys):
+    monkeypatch.setattr(libraries, "complaint", lambda: "Install libgomp.so.1.")
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"FAIL  system +Install libgomp\.so\.1\.$", out, re.MULTILINE)
+    assert "MXNet" not in out  # it cannot be loaded
 
 
 def test_the_doctor_names_a_missing_installation(no_data, monkeypatch, capsys):
