@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test variants lab record status bench spread lock venv
+.PHONY: help run test variants lab record status bench spread fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -19,13 +19,13 @@ help:  ## this list
 venv:
 	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
 
-run: venv  ## execute every notebook, pages under build/, a table at the end
-	@$(VENV_PYTHON) -m d2lhelpers run
+run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
 
-test: venv  ## style, unit tests, hygiene, the record, every recorded output compared
+test: venv  ## style, unit tests, hygiene, the record, every recorded output compared (TESTS="...": these)
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
-	@$(PYTEST) tests notebooks
+	@$(PYTEST) $(or $(TESTS),tests notebooks)
 
 variants: venv  ## all tests again with two threads, and as on processors with AVX2 and SSE 4.1 (half an hour)
 	@failed=; for variant in $(VARIANTS); do \
@@ -49,6 +49,9 @@ bench: venv  ## the side-by-side measurements: ratios of two things in one run (
 spread: venv  ## how far trained numbers move with seed, threads and processor (an hour; see benchmarks/README.md)
 	@$(VENV_PYTHON) benchmarks/lenet_spread.py
 	@$(VENV_PYTHON) benchmarks/cifar10_ablation.py
+
+fresh:  ## the README's two commands in a bare Debian stable and testing; needs root and debootstrap
+	@$(PYTHON) tests/fresh.py $(SUITES) --notebooks "$(NOTEBOOKS)" --tests "$(TESTS)"
 
 lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
 	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \

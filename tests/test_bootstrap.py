@@ -145,4 +145,4 @@ def test_a_folder_that_is_no_environment_is_not_overwritten(project):
 def test_make_alone_lists_its_targets():
     done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets == ["help", "run", "test", "variants", "lab", "record", "status", "bench", "spread", "lock"]
+    assert targets == ["help", "run", "test", "variants", "lab", "record", "status", "bench", "spread", "fresh", "lock"]
