@@ -59,6 +59,7 @@ class System:
     def __init__(self, suite, mirror, folder):
         """Make it: a minute."""
         self.suite, self.folder = suite, folder
+        folder.chmod(0o755)  # apt fetches as another user
         script = Path("/usr/share/debootstrap/scripts")
         known = [] if (script / suite).exists() else [str(script / "sid")]
         include = f"--include={','.join(PACKAGES)}"
@@ -68,6 +69,8 @@ class System:
             stdout=subprocess.DEVNULL,
         )
         shutil.copyfile("/etc/resolv.conf", folder / "etc/resolv.conf")
+        # A mirror may be a snapshot of some day, which apt would refuse; debootstrap did not.
+        (folder / "etc/apt/apt.conf.d/snapshot").write_text('Acquire::Check-Valid-Until "false";\n')
         self.variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
         for name, value in os.environ.items():
             if re.fullmatch(r"PIP_.*|.*_proxy|.*_PROXY|SSL_CERT_FILE|REQUESTS_CA_BUNDLE", name):
