@@ -70,7 +70,9 @@ class System:
         )
         shutil.copyfile("/etc/resolv.conf", folder / "etc/resolv.conf")
         # A mirror may be a snapshot of some day, which apt would refuse; debootstrap did not.
-        (folder / "etc/apt/apt.conf.d/snapshot").write_text('Acquire::Check-Valid-Until "false";\n')
+        (folder / "etc/apt/apt.conf.d/snapshot").write_text(
+            'Acquire::Check-Valid-Until "false";\nDpkg::Use-Pty "false";\n'
+        )
         self.variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
         for name, value in os.environ.items():
             if re.fullmatch(r"PIP_.*|.*_proxy|.*_PROXY|SSL_CERT_FILE|REQUESTS_CA_BUNDLE", name):
@@ -86,11 +88,14 @@ class System:
     def run(self, command):
         """Run a shell command in the project's folder, its output shown; returns status and output."""
         print(f"\n== {self.suite}: {command}", flush=True)
-        arguments = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", MOUNTS, "sh", self.folder, data()]
-        inside = ["sh", "-c", f"cd /root/project && {command}"]
+        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", MOUNTS, "sh", self.folder, data()]
         started, said = time.monotonic(), []
         process = subprocess.Popen(
-            arguments + inside, env=self.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*alone, "sh", "-c", f"cd /root/project && {command}"],
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for line in process.stdout:
             said.append(line)
