@@ -112,7 +112,7 @@ class _LooseVersion(tuple):
 
 
 _DISTUTILS_VERSION = types.ModuleType("distutils.version")
-_DISTUTILS_VERSION.LooseVersion = _DISTUTILS_VERSION.StrictVersion = _LooseVersion
+vars(_DISTUTILS_VERSION).update(LooseVersion=_LooseVersion, StrictVersion=_LooseVersion)
 
 
 def _parameter_text(value):
@@ -129,7 +129,7 @@ def _parameter_text(value):
 def _mend_recordio(module):
     numpy = module.np
 
-    class OldArray(numpy.ndarray):
+    class OldArray(numpy.ndarray):  # type: ignore[name-defined]
         def tostring(self):
             return self.tobytes()
 

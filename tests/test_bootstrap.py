@@ -50,9 +50,11 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
     for name, path in {"VENV": ".venv", "PYTHON": ".venv/bin/python", "STAMP": ".venv/installed-from"}.items():
         monkeypatch.setattr(bootstrap, name, str(tmp_path / path))
-    for name, file in {"LOCK": "requirements.lock", "METADATA": "pyproject.toml"}.items():
-        (tmp_path / file).write_text(name)
-        monkeypatch.setattr(bootstrap, name, str(tmp_path / file))
+    for file in ("requirements.lock", "pyproject.toml", "nbtolerance/pyproject.toml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+    monkeypatch.setattr(bootstrap, "LOCK", str(tmp_path / "requirements.lock"))
+    monkeypatch.setattr(bootstrap, "PACKAGES", (str(tmp_path), str(tmp_path / "nbtolerance")))
 
     def make(command):
         made.append(command)
@@ -90,7 +92,7 @@ def test_a_finished_environment_is_left_alone(project):
     assert project[1] == []
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml", "nbtolerance/pyproject.toml"])
 def test_it_is_made_again_when_lock_or_metadata_change(project, file):
     folder, made = project
     (folder / file).write_text("changed")
@@ -145,4 +147,7 @@ def test_a_folder_that_is_no_environment_is_not_overwritten(project):
 def test_make_alone_lists_its_targets():
     done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets == ["help", "run", "test", "variants", "lab", "record", "status", "bench", "spread", "lock"]
+    assert targets[:4] == ["help", "run", "test", "check"] and "style" not in targets and "venv" not in targets
+    assert {"coverage", "variants", "lab", "record", "status", "bench", "spread", "wheel", "fresh", "lock"} < set(
+        targets
+    )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from . import libraries
+from .. import libraries
 from .terminal import paint
 
 __all__ = ["Line", "data_lines", "examine", "locked_versions", "packages_that_differ", "print_lines"]

@@ -295,7 +295,7 @@ def test_where_files_cannot_be_locked_a_part_file_that_was_found_is_left_alone(s
 FETCH = """
 import sys
 from d2lhelpers.data import DATA_SETS, download, fetch
-from .tiny import described, idx_set
+from tests.data.tiny import described, idx_set
 DATA_SETS["fashion-mnist"] = described("fashion-mnist", idx_set(1)[0])
 download._TIMEOUT = 600  # on a busy machine, too, it is the test that ends this process
 fetch("fashion-mnist", sys.argv[1], mirrors=[sys.argv[2]])
