@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 from d2lhelpers.data import (
     DATA_SETS,
@@ -303,10 +304,10 @@ fetch("fashion-mnist", sys.argv[1], mirrors=[sys.argv[2]])
 
 
 def start(tmp_path, mirror):
-    tests = os.path.dirname(os.path.dirname(__file__))
+    root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", FETCH, str(tmp_path), mirror.url("a")],
-        env={**os.environ, "PYTHONPATH": tests},
+        env={**os.environ, "PYTHONPATH": str(root)},
         stderr=subprocess.PIPE,
         text=True,
     )
