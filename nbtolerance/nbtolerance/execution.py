@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbval.plugin import find_comment_markers
+
+from .terminal import COLOUR, as_shown
 
 __all__ = [
     "CELL_TIMEOUT",
@@ -45,7 +46,6 @@ _THIS_INTERPRETER = "nbtolerance-this-interpreter"
 # A notebook must give the same below a test: PYTEST_CURRENT_TEST, for one, changes what ipykernel captures. And IPython
 # runs the file of PYTHONSTARTUP.
 _NOT_INHERITED = ("PYTEST_", "PYTHONSTARTUP")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The longest name of a socket is 107 bytes on Linux; the kernel's own part of it is short.
 _LONGEST_SOCKET_FOLDER = 80
 
@@ -328,7 +328,7 @@ class Session:
             await self._client.async_execute_cell(cell, index)
         except CellExecutionError as error:
             shown = ["\n".join(output.traceback) for output in cell.outputs if output.output_type == "error"]
-            raise self._error(error.ename, error.evalue, _ANSI.sub("", "\n".join(shown)).splitlines()) from None
+            raise self._error(error.ename, error.evalue, COLOUR.sub("", "\n".join(shown)).splitlines()) from None
         except CellTimeoutError:
             raise self._error("Timeout", f"the cell took longer than {self._client.timeout} s") from None
         except DeadKernelError:
@@ -433,7 +433,7 @@ def _may_raise(cell):
 
 
 def _merged_streams(outputs):
-    """Join a stream's neighbouring pieces, and let a carriage return take back its line so far.
+    """Join a stream's neighbouring pieces, and keep of them what a terminal shows.
 
     How a stream is cut into pieces depends on when the kernel flushed it, so it says nothing. The outputs given are
     left as they are: the client updates displays by their places among them.
@@ -446,5 +446,5 @@ def _merged_streams(outputs):
             merged.append(NotebookNode(output))
     for output in merged:
         if output.output_type == "stream":
-            output.text = re.sub(r"^[^\n]*\r(?=[^\n])", "", output.text, flags=re.MULTILINE)
+            output.text = as_shown(output.text)
     return merged

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass
 
 from .markers import ONLY_SIZE, parse_markers
+from .terminal import as_shown
 from .text import bound_of, compare_exactly, compare_floats, read
 
 __all__ = ["compare_outputs", "joined"]
@@ -34,8 +34,8 @@ class _Part:
 def compare_outputs(source: str, recorded: list, new: list, metadata: dict | None = None) -> list[str]:
     """What differs between the recorded and the new outputs of a cell, under the bounds that the cell states.
 
-    Streams are compared without what carriage returns (the line so far) and backspaces (the character before) take
-    back, stdout and stderr each as one text; everything else in order, each of its representations. Not compared:
+    Streams are compared as a terminal shows them (carriage returns, backspaces, erasures), stdout and stderr each as
+    one text; everything else in order, each of its representations. Not compared:
     execution counts, metadata, a traceback's text (paths and the interpreter's own lines; the exception's name and
     message are), and a widget's random ``model_id``.
 
@@ -95,7 +95,7 @@ def _parts(outputs):
         else:
             data = output["data"]
         others.append((kind, data))
-    parts = [_Part(name, "text/plain", _on_screen(streams[name])) for name in sorted(streams)]
+    parts = [_Part(name, "text/plain", as_shown(streams[name])) for name in sorted(streams)]
     for number, (kind, data) in enumerate(others, 1):
         parts += [_Part(f"{kind} {number} ({mime})", mime, _value(mime, data[mime])) for mime in sorted(data)]
     return parts
@@ -110,14 +110,6 @@ def _value(mime, value):
     if mime == "application/vnd.jupyter.widget-view+json":
         value = {key: entry for key, entry in value.items() if key != "model_id"}
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
-
-
-def _on_screen(text):
-    """What stays of, say, a progress bar: a carriage return takes its line so far back, a backspace one character."""
-    while re.search(r"[^\n]\x08", text):
-        text = re.sub(r"[^\n]\x08", "", text)
-    text = re.sub(r"\r+(?=\n|\Z)", "", text)  # nothing is written over the line
-    return re.sub(r"^.*\r", "", text, flags=re.MULTILINE)
 
 
 def _stale_markers(markers, recorded):
