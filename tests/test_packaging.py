@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from d2lhelpers import libraries
 from d2lhelpers.suite.doctor import packages_that_differ
 
 import pytest
@@ -13,6 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import bootstrap
+
+from . import fresh
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,6 +61,17 @@ def test_supported_pythons_are_the_same_everywhere():
     classifiers = [line.rsplit(" ")[-1] for line in PROJECT["project"]["classifiers"] if ":: Python ::" in line]
     assert classifiers == PYTHONS
     assert set(re.findall(r"\b3\.\d+–3\.\d+", README)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}
+
+
+def test_the_readme_names_what_a_machine_must_have():
+    needs = README.partition("## Two commands")[2].partition("```")[0]
+    wanted = set(libraries._PACKAGES) - set(libraries._BROUGHT)
+    assert set(re.findall(r"`(lib\S+\.so\.\d+)`", needs)) == wanted
+    assert f"glibc {'.'.join(map(str, libraries._GLIBC))}" in needs
+    debian, fedora = (re.search(rf"`{program} install ([^`]+)`", needs)[1].split() for program in ("apt", "dnf"))
+    assert set(debian) == {"make", "python3-venv", libraries._PACKAGES[fresh.MISSING][0]}
+    assert set(debian) - set(fresh.PACKAGES) == {libraries._PACKAGES[fresh.MISSING][0]}, "the rest a bare system gets"
+    assert set(fedora) == {"make", "python3", libraries._PACKAGES[fresh.MISSING][1]}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
