@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageSequence
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageSequence
 
 __all__ = ["figure_distance", "open_picture"]
 
@@ -21,6 +22,11 @@ _MOSAIC = 8  # pixels
 _SAME = 0.9  # of the tiles in which both pictures show something are equal
 _EQUAL = 4  # of 255: a palette that follows the data may move so far
 _VISIBLE = 16  # of 255: noise and dithering are fainter
+
+# At which size they are compared.
+_MOST_PIXELS = 60_000_000  # of all frames: more would take more memory than a test should
+_LARGE = 1_500_000  # pixels: above, in steps of whole factors, smaller; half a minute where nothing is alike
+_FEW, _ENLARGED = 64, 8  # pixels along the longer side, and how many each of them becomes
 
 # How far apart they are if they do not look alike.
 _REACH = 15  # pixels: ink that is not found so near is missing
@@ -37,17 +43,49 @@ def open_picture(data: bytes) -> list[Image.Image]:
         data: the bytes of a picture file that Pillow reads (PNG, JPEG, GIF, ...).
 
     Returns:
-        list of PIL.Image.Image: RGB; one, or the frames of an animated picture.
+        RGB images, turned as the file says; one, or the frames of an animated picture. What else decides how a browser
+        shows them, their time, repetitions and gamma, is in each one's ``info``.
 
     Raises:
-        ValueError: when the bytes are not a picture.
+        ValueError: when the bytes are not a picture, or one that is too large to be compared.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            frames = [frame.convert("RGBA") for frame in ImageSequence.Iterator(image)]
+            size, count = image.size, getattr(image, "n_frames", 1)
+            too_large = size[0] * size[1] * count > _MOST_PIXELS
+            frames = [] if too_large else [_opened(frame) for frame in ImageSequence.Iterator(image)]
     except Exception as error:  # Pillow's readers raise whatever they stumble over, such as IndexError
         raise ValueError(f"expected the bytes of a picture, got {data[:16]!r}: record the cell again") from error
-    return [Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB") for frame in frames]
+    if too_large:
+        found = f"{count} of {size[0]}x{size[1]}"
+        raise ValueError(
+            f"expected a picture of at most {_MOST_PIXELS:,} pixels in all its frames, got {found}: show a smaller one"
+        )
+    return frames
+
+
+def _opened(frame):
+    """One frame as RGB on white."""
+    info = {name: frame.info[name] for name in ("duration", "loop", "gamma") if name in frame.info}
+    frame = ImageOps.exif_transpose(frame)
+    if frame.mode.startswith("I"):  # 16 bits of grey, of which Pillow would keep the lower 8
+        frame = Image.fromarray((np.asarray(frame).clip(0, 65535) // 257).astype(np.uint8))
+    frame = frame.convert("RGBA")
+    shown = Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB")
+    shown.info = info
+    return shown
+
+
+def _in_reach(recorded, new):
+    """Both pictures at a size at which they can be compared: a large one smaller, one of a few pixels larger."""
+    pixels = recorded.width * recorded.height
+    if pixels > _LARGE:
+        factor = math.ceil(math.sqrt(pixels / _LARGE))
+        return recorded.reduce(factor), new.reduce(factor)
+    if max(recorded.size) <= _FEW:  # each pixel of data is seen, and a shift by one is no anti-aliasing
+        size = (recorded.width * _ENLARGED, recorded.height * _ENLARGED)
+        return (picture.resize(size, Image.Resampling.NEAREST) for picture in (recorded, new))
+    return recorded, new
 
 
 def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
@@ -78,6 +116,9 @@ def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
         return 1.0
     box = ImageChops.difference(recorded, new).getbbox()
     if box is None:
+        return 0.0
+    original, (recorded, new) = recorded.size, _in_reach(recorded, new)
+    if recorded.size != original and (box := ImageChops.difference(recorded, new).getbbox()) is None:
         return 0.0
     alike = _same_in_place if _from_one_program(recorded, new) else _look_alike
     left, top = (max(edge - _REACH - 2, 0) for edge in box[:2])

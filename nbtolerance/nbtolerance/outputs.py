@@ -144,8 +144,11 @@ def _compare_pictures(old, now, markers):
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
     if markers.figure == ONLY_SIZE:
         return None
-    distance = max(map(figure_distance, before, after))
+    for recorded, new in zip(before, after):
+        if recorded.info != new.info:
+            return f"{old.name}: recorded a picture that is shown with {recorded.info}, new with {new.info}"
     allowed = markers.figure or 0
-    if distance <= allowed:
-        return None
-    return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    for distance in map(figure_distance, before, after):  # the first that is too different is enough
+        if distance > allowed:
+            return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    return None
