@@ -82,7 +82,7 @@ def test_another_c_library_is_the_reason_given(monkeypatch, answer, message):
     assert message in said and "container" in said
 
 
-@pytest.mark.parametrize("version", ["2.28", "2.41", "3.0"])
+@pytest.mark.parametrize("version", ["2.28", "2.41", "2.100", "3.0"])
 def test_glibc_is_compared_as_numbers(monkeypatch, version):
     monkeypatch.setattr(libraries.os, "confstr", lambda name: f"glibc {version}")
     assert libraries.complaint() is None
