@@ -55,7 +55,7 @@ def _run(arguments) -> int:
 def _record(arguments) -> int:
     from .recording import record
 
-    return record(arguments.notebooks, arguments.only, rewrite_all=arguments.all)
+    return record(arguments.notebooks, arguments.only, rewrite_all=arguments.all, sanitize_with=arguments.sanitize_with)
 
 
 def _status(arguments) -> int:
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")
+    record.add_argument("--sanitize-with", metavar="FILE", help="regular expressions to replace before comparing")
     status = command(commands, "status", _status, "say which recorded outputs are stale, and why; runs nothing")
     for added in (run, record, status):
         added.add_argument(
