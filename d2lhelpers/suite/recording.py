@@ -232,8 +232,8 @@ def _merge(path, saved, recorded, executed, rewrite_all, patterns):
 
 
 def _differences(cell, recorded, new, patterns):
-    outputs = (sanitized(outputs, patterns) for outputs in (recorded, new))
-    reasons = compare_outputs(cell.source, *outputs, cell.metadata)
+    old, now = (sanitized(outputs, patterns) for outputs in (recorded, new))
+    reasons = compare_outputs(cell.source, old, now, cell.metadata)
     if not reasons and bool(recorded) != bool(new):
         return ["there is an output now" if new else "there is no output any more"]
     return reasons

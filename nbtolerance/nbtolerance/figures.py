@@ -72,7 +72,7 @@ def _opened(frame):
         frame = Image.fromarray((np.asarray(frame).clip(0, 65535) // 257).astype(np.uint8))
     frame = frame.convert("RGBA")
     shown = Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB")
-    shown.info = info
+    shown.info.update(info)
     return shown
 
 

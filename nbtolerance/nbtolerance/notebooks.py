@@ -44,8 +44,8 @@ def compare_notebooks(
         code = compare_exactly("code", source, other["source"])
         unrun = [path for path, copy in ((a, cell), (b, other)) if copy["execution_count"] is None and source.strip()]
         try:
-            outputs = [sanitized(each["outputs"], patterns or {}) for each in (cell, other)]
-            found = [code] if code else compare_outputs(source, *outputs, cell["metadata"])
+            old, new = (sanitized(each["outputs"], patterns or {}) for each in (cell, other))
+            found = [code] if code else compare_outputs(source, old, new, cell["metadata"])
         except MarkerError as error:
             raise MarkerError(f"{a}, {name}: {error}") from error
         differences += [f"{name}: {text}" for text in [*(f"not executed in {path}" for path in unrun), *found]]

@@ -36,8 +36,8 @@ def compare_outputs(source: str, recorded: list, new: list, metadata: dict | Non
     """What differs between the recorded and the new outputs of a cell, under the bounds that the cell states.
 
     Streams are compared as a terminal shows them (carriage returns, backspaces, erasures), stdout and stderr each as
-    one text; everything else in order, each of its representations. Not compared: execution counts, metadata, the process
-    in the name that IPython gives a cell's file, a traceback's text (paths and the interpreter's own lines; the
+    one text; everything else in order, each of its representations. Not compared: execution counts, metadata, the
+    process in the name that IPython gives a cell's file, a traceback's text (paths and the interpreter's own lines; the
     exception's name and message are), and a widget's random ``model_id``.
 
     Args:
