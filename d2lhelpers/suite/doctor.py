@@ -144,11 +144,21 @@ def _mxnet() -> list[Line]:
     return lines
 
 
+_MOST_THREADS = 4096  # far more than help; MXNet ends the process where it cannot have them
+_ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
+
+
 def _threads() -> Line:
-    number = os.environ["OMP_NUM_THREADS"]
-    if not re.fullmatch("[1-9][0-9]*", number):
-        what = f"OMP_NUM_THREADS={number!r}: expected a whole number of at least 1; correct it or unset it"
+    for name in ("OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS", "MXNET_CPU_PRIORITY_NTHREADS"):
+        number = os.environ.get(name, "1")
+        if not re.fullmatch("[1-9][0-9]{0,3}", number) or int(number) > _MOST_THREADS:
+            what = f"{name}={number!r}: expected a whole number from 1 to {_MOST_THREADS}; correct it or unset it"
+            return Line("FAIL", "threads", what)
+    engine = os.environ.get("MXNET_ENGINE_TYPE", _ENGINES[-1])
+    if engine not in _ENGINES:
+        what = f"MXNET_ENGINE_TYPE={engine!r}: expected {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}; correct it or unset it"
         return Line("FAIL", "threads", what)
+    number = os.environ["OMP_NUM_THREADS"]
     return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")
 
 
