@@ -156,7 +156,8 @@ def _threads() -> Line:
             return Line("FAIL", "threads", what)
     engine = os.environ.get("MXNET_ENGINE_TYPE", _ENGINES[-1])
     if engine not in _ENGINES:
-        what = f"MXNET_ENGINE_TYPE={engine!r}: expected {', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}; correct it or unset it"
+        known = f"{', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}"
+        what = f"MXNET_ENGINE_TYPE={engine!r}: expected {known}; correct it or unset it"
         return Line("FAIL", "threads", what)
     number = os.environ["OMP_NUM_THREADS"]
     return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")

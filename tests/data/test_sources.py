@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import re
 from pathlib import Path
@@ -292,8 +293,10 @@ def test_of_a_file_far_too_large_only_the_beginning_is_read(fashion, tmp_path):
 
 
 def test_data_packed_anew_are_not_called_truncated(fashion, tmp_path):
-    other = gzip.compress(gzip.decompress(fashion[IMAGES]), 0)
-    write(tmp_path / "fashion-mnist", {**fashion, IMAGES: other})
+    other = io.BytesIO()
+    with gzip.GzipFile("a name that the published file lacks", "wb", fileobj=other) as file:
+        file.write(gzip.decompress(fashion[IMAGES]))
+    write(tmp_path / "fashion-mnist", {**fashion, IMAGES: other.getvalue()})
     with pytest.raises(DataCorruptError, match="is a whole gzip file.* packed anew, perhaps"):
         verify("fashion-mnist", tmp_path)
     write(tmp_path / "fashion-mnist", {**fashion, IMAGES: fashion[IMAGES][:-9]})

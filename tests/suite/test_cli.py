@@ -80,7 +80,7 @@ def test_a_terminal_that_cannot_show_a_character_gets_its_number(tmp_path, varia
 )
 def test_the_doctor_names_variables_at_which_mxnet_ends(tmp_path, variables, named):
     status, out, err = shell(f"{sys.executable} -m d2lhelpers doctor", MXNET_HOME=str(tmp_path), **variables)
-    assert (status, err) == (1, "") and named in out
+    assert status == 1 and named in out and "Traceback" not in err  # libgomp may say something of its own
 
 
 def test_data_beside_a_checkout_are_used_unless_others_are_named(tmp_path, monkeypatch):
