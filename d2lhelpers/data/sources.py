@@ -326,7 +326,7 @@ def _is_whole_gzip(data):
             data = unpacker.unconsumed_tail
     except zlib.error:
         return False
-    return unpacker.eof
+    return unpacker.eof and not unpacker.unused_data
 
 
 def not_found_sentence(entry: DataSet, root: Root) -> str:
