@@ -25,8 +25,8 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from .archive import unpack
-from .errors import DataNotFoundError
-from .registry import DataFile, data_set
+from .errors import DataCorruptError, DataNotFoundError
+from .registry import OLDER_FASHION_MNIST_SHA1, DataFile, data_set
 from .sources import (
     ENVIRONMENT,
     best_folder,
@@ -39,7 +39,7 @@ from .sources import (
     what_is_wrong,
 )
 
-__all__ = ["ensure", "fetch"]
+__all__ = ["ensure", "fetch", "verified_file"]
 
 _TIMEOUT = 10.0  # seconds to wait for a connection, and for each further piece
 _ATTEMPTS = 5  # at one mirror, as long as each brings the file further
@@ -76,6 +76,38 @@ def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
     if may_download:
         return fetch(name, root)
     raise DataNotFoundError(not_found_sentence(entry, chosen))
+
+
+def verified_file(name: str, file_name: str, folder: str | os.PathLike | None = None) -> Path:
+    """Return the path of one file of a data set, after a look at its content. Nothing that is there is replaced.
+
+    Args:
+        name: The data set's name.
+        file_name: The file's name.
+        folder: A folder that the caller named himself: a file of that name in it comes first, and may be the older
+            Fashion-MNIST as well. Where it lacks the file, or is None, the file is found or fetched as by ``ensure``.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        DataNotFoundError: The file cannot be had.
+        DataCorruptError: A file of that name is there and is not the published one.
+    """
+    entry = data_set(name)
+    (file,) = (file for file in entry.files if file.name == file_name)
+    if folder is not None and os.path.lexists(os.path.join(folder, file_name)):
+        path = Path(folder, file_name)
+        data = path.read_bytes() if path.is_file() else b""
+        older = OLDER_FASHION_MNIST_SHA1.get(hashlib.sha1(data).hexdigest())  # SHA-1 as MXNet names it
+        if hashlib.sha256(data).hexdigest() != file.sha256 and (name, older) != ("fashion-mnist", file_name):
+            raise DataCorruptError(
+                f"{path} {what_is_wrong(entry, file, data)}; it is left as it is: move it away, or name another root"
+            )
+        return path
+    found = ensure(name)
+    read_verified(entry, found, file)
+    return found / file_name
 
 
 def fetch(
