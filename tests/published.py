@@ -202,6 +202,16 @@ PADDING_AND_STRIDE = [
         (4, 12),
         ("[ 0  0  8  9 10 11 12 13 14 15  0  0]\n", "\n(4, 12)\n"),
     ),
+    Claim(
+        "R20 layers",
+        "T2",
+        "a 224x224 picture under 5x5 kernels is down to 4x4 after 55 layers",
+        "02_padding_and_stride",
+        "layers_until_nothing_fits",
+        {"size": 224, "kernel": 5},
+        (55, 4),
+        ("[16, 12, 8, 4]\n55 layers\n",),
+    ),
     convolution_shape(
         "R17", "T1", "3×3 kernel, pad=(1, 1)             (1, 1, 8, 8)\n", 8, (8, 8), kernel=(3, 3), pad=(1, 1)
     ),
@@ -217,6 +227,17 @@ PADDING_AND_STRIDE = [
         {"size": 8, "kernel": 3, "stride": 3},
         "'numpy.float64' object cannot be interpreted as an integer",
         ("TypeError: 'numpy.float64' object cannot be interpreted as an integer\n",),
+    ),
+    Claim(
+        "R18 rounding",
+        "T1",
+        "np.round makes a third window of the 2.67 that fit",
+        "02_padding_and_stride",
+        "windows_that_fit",
+        {"size": 8, "kernel": 3, "stride": 3},
+        2,
+        ("rounded [3. 2.]  right [2, 2]\n",),
+        misprint=3,
     ),
     *(
         convolution_shape(

@@ -66,6 +66,17 @@ def error_of_a_size_that_is_a_float(size, kernel, stride):
     return str(caught.value)
 
 
+def layers_until_nothing_fits(size, kernel):
+    layers = 0
+    while size >= kernel:
+        size, layers = convolution_shape(size, (kernel, kernel))[0], layers + 1
+    return layers, size
+
+
+def windows_that_fit(size, kernel, stride):
+    return len([first for first in range(0, size, stride) if first + kernel <= size])
+
+
 def pooling(data, **options):
     return nd.Pooling(nd.array(data), **options).asnumpy().tolist()
 
