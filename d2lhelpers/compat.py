@@ -112,7 +112,7 @@ class _LooseVersion(tuple):
 
 
 _DISTUTILS_VERSION = types.ModuleType("distutils.version")
-_DISTUTILS_VERSION.LooseVersion = _DISTUTILS_VERSION.StrictVersion = _LooseVersion
+vars(_DISTUTILS_VERSION).update(LooseVersion=_LooseVersion, StrictVersion=_LooseVersion)
 
 
 def _parameter_text(value):
@@ -129,7 +129,7 @@ def _parameter_text(value):
 def _mend_recordio(module):
     numpy = module.np
 
-    class OldArray(numpy.ndarray):
+    class OldArray(numpy.ndarray):  # type: ignore[name-defined]
         def tostring(self):
             return self.tobytes()
 
@@ -206,7 +206,7 @@ class _Loader(importlib.abc.Loader):
             if name in _AFTER:
                 _AFTER[name](module)
             return
-        with quiet(), warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings(), _missing_libraries_named():
             warnings.simplefilter("ignore")
             self._loader.exec_module(module)
             module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
@@ -231,6 +231,20 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
+def _missing_libraries_named():
+    """Asks for the system libraries that are missing, where MXNet or NumPy could not be loaded for want of them."""
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        from . import libraries
+
+        complaint = libraries.complaint()
+        if complaint is None:
+            raise
+        raise ImportError(complaint, name="mxnet") from error
+
+
+@contextlib.contextmanager
 def quiet():
     """Holds back what C++ code writes to file descriptor 2; shows it after all if the block fails."""
     try:
@@ -252,8 +266,10 @@ def quiet():
             os.close(saved)
 
 
-added_variables: set[str] = set()
-"""The environment variables that `install` has set, as the user had not."""
+_VARIABLES = {"OMP_NUM_THREADS": "1"}
+
+added_variables: dict[str, str] = {}
+"""The environment variables that `install` has set, as the user had not, with their values."""
 
 
 def install():
@@ -264,7 +280,7 @@ def install():
     """
     if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    if "OMP_NUM_THREADS" not in os.environ:
-        os.environ["OMP_NUM_THREADS"] = "1"
-        added_variables.add("OMP_NUM_THREADS")
+    for name, value in _VARIABLES.items():
+        if name not in os.environ:
+            os.environ[name] = added_variables[name] = value
     sys.meta_path.insert(0, _Finder())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
+from .checks import as_numpy
 from .context import context_of, move_to
 
 __all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
@@ -97,18 +98,6 @@ def evaluate_accuracy(data_iterator, net, context: mx.Context | None = None) -> 
     if num_samples == 0:
         raise ValueError("the data iterator yielded no batch: give one that can be iterated again and is not empty.")
     return num_correct.asnumpy().item() / num_samples
-
-
-def as_numpy(values) -> np.ndarray:
-    """The values as a NumPy array.
-
-    Args:
-        values: an MXNet array, which is waited for, or anything that NumPy takes.
-
-    Returns:
-        a NumPy array of the same shape.
-    """
-    return values.asnumpy() if isinstance(values, mx.nd.NDArray) else np.asarray(values)
 
 
 def _class_numbers(values, name: str, num_classes: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from .metrics import as_numpy
+from .checks import as_numpy
 
 __all__ = ["plot_confusion_matrix", "plot_curves", "show_filters", "show_images"]
 

@@ -30,10 +30,6 @@ def test_mxnet_computes_and_its_start_is_silent():
 
 def test_without_it_mxnet_does_not_import():
     """The reason for `compat`; if this ever passes unaided, the module can go."""
-    import numpy
-
-    if tuple(map(int, numpy.__version__.split(".")[:2])) < (1, 24):
-        return
     assert run("import mxnet")[2] != 0
 
 

@@ -297,7 +297,7 @@ def status(root: str | os.PathLike | None = None) -> list[Status]:
     entries = []
     for entry in DATA_SETS.values():
         folder = None if chosen.path is None else best_folder(entry, chosen.path)
-        if folder is None and entry.name == "fashion-mnist":
+        if folder is None and entry.has_stand_in:
             entries.append(Status(entry.name, None, "drawn", f"unset ${ENVIRONMENT} for the real images"))
             continue
         wanted = entry.name

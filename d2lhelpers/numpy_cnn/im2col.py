@@ -12,77 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..checks import pair
+from ..sizes import output_size
+
 __all__ = ["col2im", "im2col", "output_size", "windows"]
-
-
-def pair(value, name: str, minimum: int) -> tuple[int, int]:
-    """Return `value` as (rows, columns): a single number counts for both.
-
-    Args:
-        value: a whole number or a pair of them.
-        name: what the number is, for the message.
-        minimum: the smallest value allowed.
-
-    Returns:
-        Two Python integers.
-
-    Raises:
-        ValueError: if it is neither, or below the minimum.
-    """
-    numbers = np.asarray(value)
-    if numbers.shape not in ((), (2,)) or numbers.dtype.kind not in "iu" or numbers.min() < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum} or a pair of them, got {value!r}")
-    rows, columns = np.broadcast_to(numbers, 2).tolist()
-    return rows, columns
-
-
-def whole(value, name: str, minimum: int) -> int:
-    """Return `value` as a Python integer.
-
-    Args:
-        value: a whole number, Python's or NumPy's; neither a bool nor a float.
-        name: what the number is, for the message.
-        minimum: the smallest value allowed.
-
-    Returns:
-        A Python integer.
-
-    Raises:
-        ValueError: if it is no whole number, or below the minimum.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    return int(value)
-
-
-def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Return how many positions a window takes along one axis: (size + 2 padding - span) // stride + 1.
-
-    The span of the window is dilation (kernel - 1) + 1. Where the stride does not divide, the last incomplete step is
-    left out.
-
-    Args:
-        size: length of the axis before padding, at least 1.
-        kernel: number of elements of the kernel, at least 1.
-        stride: step from one position to the next, at least 1.
-        padding: elements added at *each* end, at least 0.
-        dilation: step between two elements of the kernel, at least 1.
-
-    Returns:
-        The number of positions, at least 1.
-
-    Raises:
-        ValueError: if an argument is no whole number or too small, or the window is larger than the padded axis.
-    """
-    size, kernel, stride = whole(size, "size", 1), whole(kernel, "kernel", 1), whole(stride, "stride", 1)
-    padding, dilation = whole(padding, "padding", 0), whole(dilation, "dilation", 1)
-    span = dilation * (kernel - 1) + 1
-    if size + 2 * padding < span:
-        raise ValueError(
-            f"a window that spans {span} does not fit an axis of {size} with padding {padding} on each side: "
-            "take a smaller kernel or more padding"
-        )
-    return (size + 2 * padding - span) // stride + 1
 
 
 def _image_shape(x: np.ndarray) -> tuple[int, int, int, int]:

@@ -15,8 +15,10 @@ import math
 
 import numpy as np
 
+from ..checks import pair
+from ..sizes import output_size
 from . import functional as F
-from .im2col import col2im, im2col, output_size, pad, pair, taps
+from .im2col import col2im, im2col, pad, taps
 
 __all__ = [
     "Affine",

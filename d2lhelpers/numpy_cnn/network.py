@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..checks import pair, whole
+from ..sizes import output_size
 from . import functional as F
 from .gradient import numerical_gradient
-from .im2col import output_size, pair, whole
 from .layers import Affine, Convolution, Layer, MaxPooling, Relu, SoftmaxWithLoss
 
 __all__ = ["Network", "SimpleConvNet"]

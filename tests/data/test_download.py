@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 from d2lhelpers.data import (
     DATA_SETS,
@@ -295,7 +296,7 @@ def test_where_files_cannot_be_locked_a_part_file_that_was_found_is_left_alone(s
 FETCH = """
 import sys
 from d2lhelpers.data import DATA_SETS, download, fetch
-from data.tiny import described, idx_set
+from tests.data.tiny import described, idx_set
 DATA_SETS["fashion-mnist"] = described("fashion-mnist", idx_set(1)[0])
 download._TIMEOUT = 600  # on a busy machine, too, it is the test that ends this process
 fetch("fashion-mnist", sys.argv[1], mirrors=[sys.argv[2]])
@@ -303,10 +304,10 @@ fetch("fashion-mnist", sys.argv[1], mirrors=[sys.argv[2]])
 
 
 def start(tmp_path, mirror):
-    tests = os.path.dirname(os.path.dirname(__file__))
+    root = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", FETCH, str(tmp_path), mirror.url("a")],
-        env={**os.environ, "PYTHONPATH": tests},
+        env={**os.environ, "PYTHONPATH": str(root)},
         stderr=subprocess.PIPE,
         text=True,
     )

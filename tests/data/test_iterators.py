@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from d2lhelpers.augmentation import random_crop, random_flip
 from d2lhelpers.data import ArrayIterator, load_data_cifar10, load_data_fashion_mnist, load_data_mnist
+from d2lhelpers.seeding import seed_everything
 
 import mxnet as mx
 import numpy as np
@@ -117,7 +119,7 @@ def test_a_numpy_integer_is_a_batch_size(number):
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.0, "2", None, True])
 def test_a_batch_size_that_is_none_is_refused(batch_size):
-    with pytest.raises(ValueError, match="batch_size must be an integer of at least 1, got"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, not"):
         ArrayIterator(*samples(5), batch_size)
 
 
@@ -175,6 +177,74 @@ def test_only_images_can_be_resized():
         ArrayIterator(np.zeros((1, 2)), [0], 1, resize=8)
 
 
+# Changing images
+
+
+def plus_one(X):
+    return X + 1
+
+
+def in_place(X):
+    X *= 10
+    return X
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_transforms_change_the_samples_in_order_and_leave_labels_and_arrays(shuffle):
+    X, y = samples(7, (1, 2, 2))
+    iterator = ArrayIterator(X.copy(), y, 3, shuffle, transform=(plus_one, in_place))
+    for _ in range(2):
+        for batch, labels in iterator:
+            assert type(batch) is mx.nd.NDArray and batch.dtype == np.float32
+            assert (batch.asnumpy() == 10 * (labels.asnumpy().reshape(-1, 1, 1, 1) + 1)).all()
+    assert (iterator.X == X).all()
+
+
+def test_one_transform_needs_no_tuple_and_may_write_into_its_samples():
+    iterator = ArrayIterator(*samples(4), 4, transform=in_place)
+    for _ in range(2):
+        assert next(iter(iterator))[0].asnumpy().ravel().tolist() == [0, 10, 20, 30]
+    assert iterator.X.ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_transforms_come_before_resizing():
+    heights = []
+
+    def note(X):
+        heights.append(X.shape[2])
+        return X[:, :, :2]
+
+    iterator = ArrayIterator(np.ones((3, 1, 4, 6)), [0, 1, 2], 2, resize=(8, 8), transform=note)
+    assert [X.shape for X, _ in iterator] == [(2, 1, 8, 8), (1, 1, 8, 8)] and heights == [4, 4]
+
+
+def test_draws_are_the_order_of_the_pass_then_the_transforms_batch_by_batch():
+    images = np.random.default_rng(0).random((6, 3, 8, 8), dtype=np.float32)
+    iterator = ArrayIterator(images, np.arange(6), 4, shuffle=True, transform=(random_flip, random_crop))
+    seed_everything(3)
+    batches = [(X.asnumpy(), y.asnumpy()) for _ in range(2) for X, y in iterator]
+    seed_everything(3)
+    expected = []
+    for _ in range(2):
+        order = np.random.permutation(6)
+        expected += [(random_crop(random_flip(images[rows])), rows) for rows in (order[:4], order[4:])]
+    for (X, y), (X_expected, y_expected) in zip(batches, expected):
+        assert (y == y_expected).all() and (X == X_expected).all()
+    assert not np.array_equal(batches[0][0], images[batches[0][1]])
+
+
+@pytest.mark.parametrize("transform", [None, 3, "random_flip", (random_flip, 3), [None]])
+def test_what_is_no_function_is_no_transform(transform):
+    with pytest.raises(ValueError, match="transform must be a function of samples or a tuple of functions, not "):
+        ArrayIterator(*samples(4), 2, transform=transform)
+
+
+def test_a_transform_must_keep_the_number_of_samples():
+    iterator = ArrayIterator(*samples(4), 2, transform=lambda X: X[1:])
+    with pytest.raises(ValueError, match=r"as many samples as .* not an array of shape \(1, 1\) for 2 samples"):
+        next(iter(iterator))
+
+
 # The loaders
 
 
@@ -206,6 +276,20 @@ def test_a_bad_batch_size_is_found_before_data_are_looked_for(load):
 def test_a_bad_size_is_found_before_data_are_looked_for():
     with pytest.raises(ValueError, match="resize must be"):
         load_data_mnist(1, resize=-1, root="/does/not/exist")
+
+
+@pytest.mark.parametrize("load", [load_data_fashion_mnist, load_data_mnist, load_data_cifar10])
+def test_a_bad_transform_is_found_before_data_are_looked_for(load):
+    with pytest.raises(ValueError, match="transform must be"):
+        load(1, transform=1, root="/does/not/exist")
+
+
+@pytest.mark.parametrize(("load", "folder"), [(load_data_fashion_mnist, "fashion-mnist"), (load_data_mnist, "mnist")])
+def test_only_the_training_images_are_transformed(fashion, mnist, tmp_path, load, folder):
+    write(tmp_path / folder, fashion if folder == "fashion-mnist" else mnist)
+    train_iter, test_iter = load(2, root=tmp_path, transform=lambda X: X - 5)
+    assert all((X.asnumpy() < 0).all() for X, _ in train_iter)
+    assert all((X.asnumpy() >= 0).all() for X, _ in test_iter)
 
 
 def test_the_stand_in_is_loaded_by_name():

@@ -292,7 +292,7 @@ def test_dropout_keeps_the_expected_value():
         ),
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(3)).forward(np.zeros((4, 1, 1, 5))), "does not fit"),
         (lambda: MaxPooling(2).forward(np.zeros((4, 4))), r"expected images of shape \(N, C, H, W\)"),
-        (lambda: AveragePooling(5).forward(np.zeros((1, 1, 4, 4))), "a window that spans 5 does not fit"),
+        (lambda: AveragePooling(5).forward(np.zeros((1, 1, 4, 4))), "A kernel that spans 5 does not fit"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(3)).forward(np.zeros((4, 2))), r"expected shape \(N, 3\)"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(3)).forward(np.zeros(3)), r"got \(3,\)"),
         (lambda: SoftmaxWithLoss().forward(np.zeros((2, 3)), [0, 3]), r"labels must lie in 0\.\.2"),
