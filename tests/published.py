@@ -489,7 +489,7 @@ FROM_SCRATCH = [
     Claim(
         "R30 losses",
         "T3",
-        "softmax of one row and of two, half the sum of squared errors (ours is their mean), cross-entropy with an index "
+        "softmax of one row and of two, half the sum of squared errors (ours: their mean), cross-entropy with an index "
         "and with a one-hot label",
         "06_layers_from_scratch",
         "softmax_and_losses",

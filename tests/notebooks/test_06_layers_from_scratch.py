@@ -88,6 +88,7 @@ def test_what_is_different_and_right_is_shown(notebook, cell_id, text):
     assert text in printed(notebook, cell_id)
 
 
+@pytest.mark.slow
 def test_a_reader_changes_seed_numbers_and_layers_and_breaks_a_gradient(tmp_path):
     changed = executed(
         tmp_path,
@@ -108,6 +109,7 @@ def test_a_reader_changes_seed_numbers_and_layers_and_breaks_a_gradient(tmp_path
     assert "in training 0.80, in prediction 0.80" in printed(changed, "dropout-means")
 
 
+@pytest.mark.slow
 def test_the_solutions_hold_with_another_seed(tmp_path):
     for solved in (recorded(SOLUTIONS), executed(tmp_path, SOLUTIONS, ("seed = 2", "seed = 7"))):
         overlapping = dict(re.findall(r"kernel (\d, stride \d): x (\S+),", printed(solved, "break-it-check")))
