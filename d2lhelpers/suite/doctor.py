@@ -159,6 +159,7 @@ def data_lines() -> list[Line]:
         a line each: where it is and that it is verified, or what is wrong and what to do.
     """
     from .. import data
+    from ..data.sources import State
 
     try:
         entries = data.status()
@@ -166,8 +167,9 @@ def data_lines() -> list[Line]:
         return [Line("FAIL", "data", str(error))]
     lines = []
     for entry in entries:
-        verdict = {"verified": "OK", "drawn": "OK", "not found": "NONE"}.get(entry.state, "FAIL")
-        where = f"{entry.folder}: " if entry.folder else ""
-        what = entry.advice if entry.state == "not found" else "; ".join(filter(None, (entry.state, entry.advice)))
+        verdict = {State.VERIFIED: "OK", State.DRAWN: "OK", State.NOT_FOUND: "NONE"}.get(entry.state, "FAIL")
+        where = f"{entry.folder}: " if entry.folder and entry.state is not State.WRONG else ""
+        told = () if entry.state in (State.NOT_FOUND, State.WRONG) else (entry.state.value,)
+        what = "; ".join(filter(None, (*told, entry.advice)))
         lines.append(Line(verdict, entry.name, where + what))
     return lines
