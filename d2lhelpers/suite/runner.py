@@ -113,8 +113,7 @@ def run_spine(
     try:
         (Path(build_dir) / "notebooks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = f"expected a folder to build in, got {build_dir} ({error.strerror}): name another"
-        return report_error(OSError(why), 2)
+        return report_error(_cannot_build(build_dir, error), 2)
     for notice in notices:
         print(paint(notice, "yellow"), end="\n\n", flush=True)
 
@@ -129,7 +128,8 @@ def run_spine(
             progress.finished(entry.path.stem, entry.result)
     except NotebookError as error:
         status, failure = 1, error
-        site.write_copy(entry)
+    except OSError as error:
+        status, failure = 1, _cannot_build(build_dir, error)
     except KeyboardInterrupt as error:
         status = getattr(error, "exit_status", 130)
         entry.detail = "stopped"
@@ -137,7 +137,11 @@ def run_spine(
         progress.close()
     if status <= 1:
         try:
+            if isinstance(failure, NotebookError):
+                site.write_copy(entry)
             site.write_pages(notices, time.monotonic() - started)
+        except OSError as error:
+            status, failure = 1, failure or _cannot_build(build_dir, error)
         except KeyboardInterrupt:
             status = 130
     _print_table(entries)
@@ -148,6 +152,10 @@ def run_spine(
     else:
         print(f"\npages: {site.index}", flush=True)
     return status
+
+
+def _cannot_build(build_dir, error):
+    return OSError(f"expected a folder to build in, got {build_dir} ({error.strerror}): name another")
 
 
 def _plan_data(entries):
