@@ -29,7 +29,7 @@ from ..data.errors import DataNotFoundError
 from ..data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
 from .files import find_notebooks, select, write_text
 from .fingerprints import fingerprint
-from .needs import data_needs, not_the_users, obtain_data, our_metadata
+from .needs import data_needs, kernel_environment, obtain_data, our_metadata
 from .terminal import Progress, paint, report_error, table
 
 __all__ = ["print_status", "record", "status"]
@@ -168,7 +168,7 @@ def _record(path, lock, rewrite_all, cell_timeout, patterns, progress):
     execution = execute(
         executed,
         path,
-        environment=not_the_users(),
+        environment=kernel_environment(),
         cell_timeout=cell_timeout,
         questions=_QUESTIONS,
         on_cell=on_cell,

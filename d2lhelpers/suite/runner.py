@@ -26,7 +26,7 @@ from ..data.errors import DataNotFoundError
 from ..data.registry import data_set
 from ..data.sources import ENVIRONMENT, SYNTHETIC, data_root, is_synthetic
 from .files import find_notebooks, select, write_text
-from .needs import data_needs, not_the_users, obtain_data, our_metadata
+from .needs import data_needs, kernel_environment, obtain_data, our_metadata
 from .terminal import Progress, paint, report_error, table
 
 __all__ = ["run_spine"]
@@ -206,7 +206,7 @@ def _run(entry, progress, cell_timeout):
         execute(
             entry.notebook,
             entry.path,
-            environment={**not_the_users(), **({ENVIRONMENT: SYNTHETIC} if entry.stand_in else {})},
+            environment={**kernel_environment(), **({ENVIRONMENT: SYNTHETIC} if entry.stand_in else {})},
             cell_timeout=cell_timeout,
             on_cell=on_cell,
             on_tick=progress.tick,
