@@ -52,6 +52,10 @@ def test_a_broken_promise(tmp_path, sentence, answers, broken):
     assert broken in promise(Pretended(tmp_path, {"make run": (2, sentence), **answers}), "", "")
 
 
+def test_to_ask_and_to_go_on_breaks_it(tmp_path, sentence):
+    assert "did not ask" in promise(Pretended(tmp_path, {"make run": (0, sentence)}), "", "")
+
+
 def test_an_environment_made_before_the_question_breaks_it(tmp_path, sentence):
     (tmp_path / "root/project/.venv").mkdir(parents=True)
     assert "before it installed anything" in promise(Pretended(tmp_path, {"make run": (2, sentence)}), "", "")

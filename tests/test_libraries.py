@@ -67,6 +67,7 @@ def test_what_was_not_put_beside_an_installed_mxnet_is_asked_for(bare, monkeypat
     [
         (None, "glibc, and this system has another (Alpine: musl)"),
         (ValueError(), "glibc, and this system has another (Alpine: musl)"),
+        (AttributeError(), "glibc, and this system has another (Alpine: musl)"),
         ("musl 1.2.5", "glibc, and this system has another (Alpine: musl)"),
         ("glibc 2.17", "This system's C library is glibc 2.17, and the packages need 2.28 or newer"),
     ],
@@ -82,7 +83,7 @@ def test_another_c_library_is_the_reason_given(monkeypatch, answer, message):
     assert message in said and "container" in said
 
 
-@pytest.mark.parametrize("version", ["2.28", "2.41", "3.0"])
+@pytest.mark.parametrize("version", ["2.28", "2.41", "2.100", "3.0"])
 def test_glibc_is_compared_as_numbers(monkeypatch, version):
     monkeypatch.setattr(libraries.os, "confstr", lambda name: f"glibc {version}")
     assert libraries.complaint() is None

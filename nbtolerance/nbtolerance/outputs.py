@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 from .markers import ONLY_SIZE, parse_markers
+from .sanitizing import without_processes
 from .terminal import as_shown
 from .text import bound_of, compare_exactly, compare_floats, read
 
@@ -35,9 +36,9 @@ def compare_outputs(source: str, recorded: list, new: list, metadata: dict | Non
     """What differs between the recorded and the new outputs of a cell, under the bounds that the cell states.
 
     Streams are compared as a terminal shows them (carriage returns, backspaces, erasures), stdout and stderr each as
-    one text; everything else in order, each of its representations. Not compared:
-    execution counts, metadata, a traceback's text (paths and the interpreter's own lines; the exception's name and
-    message are), and a widget's random ``model_id``.
+    one text; everything else in order, each of its representations. Not compared: execution counts, metadata, the
+    process in the name that IPython gives a cell's file, a traceback's text (paths and the interpreter's own lines; the
+    exception's name and message are), and a widget's random ``model_id``.
 
     Args:
         source: the cell's code, whose comments may state bounds.
@@ -95,7 +96,7 @@ def _parts(outputs):
         else:
             data = output["data"]
         others.append((kind, data))
-    parts = [_Part(name, "text/plain", as_shown(streams[name])) for name in sorted(streams)]
+    parts = [_Part(name, "text/plain", without_processes(as_shown(streams[name]))) for name in sorted(streams)]
     for number, (kind, data) in enumerate(others, 1):
         parts += [_Part(f"{kind} {number} ({mime})", mime, _value(mime, data[mime])) for mime in sorted(data)]
     return parts
@@ -109,7 +110,8 @@ def joined(text: str | list[str]) -> str:
 def _value(mime, value):
     if mime == "application/vnd.jupyter.widget-view+json":
         value = {key: entry for key, entry in value.items() if key != "model_id"}
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
+    return text if mime.startswith("image/") else without_processes(text)
 
 
 def _stale_markers(markers, recorded):
@@ -131,7 +133,7 @@ def _bytes_of(picture):
 
 
 def _compare_pictures(old, now, markers):
-    from .figures import figure_distance, open_picture  # NumPy and Pillow: slow to import, and seldom needed
+    from .figures import figure_distance, open_picture, same_size  # NumPy and Pillow: slow to import, and seldom needed
 
     try:
         before, after = (open_picture(_bytes_of(part)) for part in (old, now))
@@ -139,13 +141,16 @@ def _compare_pictures(old, now, markers):
         return f"{old.name}: {error}"
     if len(before) != len(after):
         return f"{old.name}: recorded {len(before)} frames, new {len(after)}"
-    if before[0].size != after[0].size:
+    if not same_size(before[0], after[0]):
         sizes = ["{}x{}".format(*frames[0].size) for frames in (before, after)]
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
     if markers.figure == ONLY_SIZE:
         return None
-    distance = max(map(figure_distance, before, after))
+    for recorded, new in zip(before, after):
+        if recorded.info != new.info:
+            return f"{old.name}: recorded a picture that is shown with {recorded.info}, new with {new.info}"
     allowed = markers.figure or 0
-    if distance <= allowed:
-        return None
-    return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    for distance in map(figure_distance, before, after):  # the first that is too different is enough
+        if distance > allowed:
+            return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    return None
