@@ -71,13 +71,13 @@ def put_beside(site_packages: Path) -> None:
 def _beside_mxnet() -> Collection[str]:
     """The files beside libmxnet.so, where it looks first; if MXNet is yet to be installed, what will be put there."""
     spec = PathFinder.find_spec("mxnet")
-    return os.listdir(spec.submodule_search_locations[0]) if spec else _BROUGHT
+    return os.listdir(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else _BROUGHT
 
 
 def _glibc() -> str | None:
     """The version of glibc; None where the C library is another."""
     try:
-        name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
     except (AttributeError, OSError, ValueError):  # not there, or nothing in it
         return None
     return version if name == "glibc" else None

@@ -510,14 +510,16 @@ FROM_SCRATCH = [
     Claim(
         "R30 losses",
         "T3",
-        "softmax of one row and of two, mean squared error, cross-entropy with an index and with a one-hot label",
+        "softmax of one row and of two, half the sum of squared errors (ours: their mean), cross-entropy with an index "
+        "and with a one-hot label",
         "06_layers_from_scratch",
         "softmax_and_losses",
         {"odds": [1, 2, 5], "label": 2},
-        {"softmax": [0.125, 0.25, 0.625], "squared": 0.0729, "index": 0.47, "one-hot": 0.47},
+        {"softmax": [0.125, 0.25, 0.625], "half the sum": 0.1094, "mean": 0.0729, "index": 0.47, "one-hot": 0.47},
         (
             "[0.125 0.25  0.625]\n[0.125 0.25  0.625]\n[[0.125 0.25  0.625]\n [0.625 0.25  0.125]]\n",
-            "mean squared error 0.0729\ncross-entropy      0.4700\none-hot            0.4700\n",
+            "cross-entropy      0.4700\none-hot            0.4700\n",
+            "half the sum (T3)      0.1094\nthe mean (ours)        0.0729\n",
         ),
     ),
     Claim(

@@ -9,6 +9,8 @@ import pytest
 
 from .data.tiny import IDX_NAMES, Mirror, idx_set, write
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

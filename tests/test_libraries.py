@@ -67,6 +67,7 @@ def test_what_was_not_put_beside_an_installed_mxnet_is_asked_for(bare, monkeypat
     [
         (None, "glibc, and this system has another (Alpine: musl)"),
         (ValueError(), "glibc, and this system has another (Alpine: musl)"),
+        (AttributeError(), "glibc, and this system has another (Alpine: musl)"),
         ("musl 1.2.5", "glibc, and this system has another (Alpine: musl)"),
         ("glibc 2.17", "This system's C library is glibc 2.17, and the packages need 2.28 or newer"),
     ],

@@ -163,7 +163,8 @@ def softmax_and_losses(odds, label):
     one_hot = np.eye(len(odds))[label]
     return {
         "softmax": probability.round(12).tolist(),
-        "squared": round(float(cnn.mean_squared_error(probability, one_hot)), 4),
+        "half the sum": round(float(np.square(probability - one_hot).sum() / 2), 4),
+        "mean": round(float(cnn.mean_squared_error(probability, one_hot)), 4),
         "index": round(float(cnn.cross_entropy(probability, label)), 4),
         "one-hot": round(float(cnn.cross_entropy(probability, one_hot)), 4),
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -64,6 +66,20 @@ def _status(arguments) -> int:
     return print_status(arguments.notebooks)
 
 
+@contextlib.contextmanager
+def _forgiving_streams():
+    """Let what is printed reach the terminal whatever it can show, and nobody where there is none (``>&-``)."""
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
+                stack.callback(setattr, sys, name, None)
+            elif hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        yield
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="d2lhelpers", description="Look after the Gluon CNN notebooks.", allow_abbrev=False
@@ -116,10 +132,27 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         the exit status, 0 for success, 130 after Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
-    use_neighbouring_data()
+    with _forgiving_streams():
+        arguments = _parser().parse_args(argv)
+        use_neighbouring_data()
+        return _call(arguments)
+
+
+def _call(arguments):
     try:
-        return arguments.function(arguments)
+        status = arguments.function(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(
+            f"{error.filename or 'the output'} cannot be written ({error.strerror}): make room there", file=sys.stderr
+        )
+        with contextlib.suppress(OSError, ValueError):  # nor can what is still to be written
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ModuleNotFoundError as error:
         print(
             f"this command needs {error.name}, which a plain install does not bring: pip install 'd2lhelpers[suite]'",

@@ -144,11 +144,22 @@ def _mxnet() -> list[Line]:
     return lines
 
 
+_MOST_THREADS = 4096  # far more than help; MXNet ends the process where it cannot have them
+_ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
+
+
 def _threads() -> Line:
-    number = os.environ["OMP_NUM_THREADS"]
-    if not re.fullmatch("[1-9][0-9]*", number):
-        what = f"OMP_NUM_THREADS={number!r}: expected a whole number of at least 1; correct it or unset it"
+    for name in ("OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS", "MXNET_CPU_PRIORITY_NTHREADS"):
+        number = os.environ.get(name, "1")
+        if not re.fullmatch("[1-9][0-9]{0,3}", number) or int(number) > _MOST_THREADS:
+            what = f"{name}={number!r}: expected a whole number from 1 to {_MOST_THREADS}; correct it or unset it"
+            return Line("FAIL", "threads", what)
+    engine = os.environ.get("MXNET_ENGINE_TYPE", _ENGINES[-1])
+    if engine not in _ENGINES:
+        known = f"{', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}"
+        what = f"MXNET_ENGINE_TYPE={engine!r}: expected {known}; correct it or unset it"
         return Line("FAIL", "threads", what)
+    number = os.environ["OMP_NUM_THREADS"]
     return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")
 
 
@@ -159,6 +170,7 @@ def data_lines() -> list[Line]:
         a line each: where it is and that it is verified, or what is wrong and what to do.
     """
     from .. import data
+    from ..data.sources import State
 
     try:
         entries = data.status()
@@ -166,8 +178,9 @@ def data_lines() -> list[Line]:
         return [Line("FAIL", "data", str(error))]
     lines = []
     for entry in entries:
-        verdict = {"verified": "OK", "drawn": "OK", "not found": "NONE"}.get(entry.state, "FAIL")
-        where = f"{entry.folder}: " if entry.folder else ""
-        what = entry.advice if entry.state == "not found" else "; ".join(filter(None, (entry.state, entry.advice)))
+        verdict = {State.VERIFIED: "OK", State.DRAWN: "OK", State.NOT_FOUND: "NONE"}.get(entry.state, "FAIL")
+        where = f"{entry.folder}: " if entry.folder and entry.state is not State.WRONG else ""
+        told = () if entry.state in (State.NOT_FOUND, State.WRONG) else (entry.state.value,)
+        what = "; ".join(filter(None, (*told, entry.advice)))
         lines.append(Line(verdict, entry.name, where + what))
     return lines

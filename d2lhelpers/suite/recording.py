@@ -29,7 +29,7 @@ from ..data.errors import DataNotFoundError
 from ..data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
 from .files import find_notebooks, select, write_text
 from .fingerprints import fingerprint
-from .needs import data_needs, not_the_users, obtain_data, our_metadata
+from .needs import data_needs, kernel_environment, obtain_data, our_metadata
 from .terminal import Progress, paint, report_error, table
 
 __all__ = ["print_status", "record", "status"]
@@ -89,6 +89,7 @@ def record(
     try:
         patterns = read_patterns(sanitize_with) if sanitize_with else {}
         notebooks = {path: read_notebook(path) for path in chosen}
+        _require_writable_folders(notebooks)
         _require_readable_markers(notebooks)
         _require_real_data(notebooks)
     except (DataNotFoundError, NotebookError, ValueError) as error:  # DataCorruptError is a ValueError
@@ -103,6 +104,9 @@ def record(
             progress.finished(path.stem, _summary(outcomes[path]))
     except (NotebookError, ValueError) as error:
         status, failure = 1, error
+    except OSError as error:
+        why = f"{path} could not be saved ({error.strerror}): it is as it was; make room there, or the right to write"
+        status, failure = 1, OSError(why)
     except KeyboardInterrupt as error:
         status = getattr(error, "exit_status", 130)
     finally:
@@ -113,6 +117,14 @@ def record(
     elif status:
         print("stopped; the notebook that ran was not changed, and no kernel is left running", file=sys.stderr)
     return status
+
+
+def _require_writable_folders(notebooks):
+    for folder in {Path(os.path.realpath(path)).parent for path in notebooks}:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ValueError(
+                f"{folder} may not be written, and what is recorded is saved there: give yourself the right"
+            )
 
 
 def _require_readable_markers(notebooks):
@@ -156,7 +168,7 @@ def _record(path, lock, rewrite_all, cell_timeout, patterns, progress):
     execution = execute(
         executed,
         path,
-        environment=not_the_users(),
+        environment=kernel_environment(),
         cell_timeout=cell_timeout,
         questions=_QUESTIONS,
         on_cell=on_cell,
@@ -291,14 +303,15 @@ def _version(*names):
 
 def _changes(stamp, hashes):
     """Say what differs between a stamp and what would be stamped now."""
-    old = stamp.get("sha256", {})
-    if not old:
+    old = stamp.get("sha256")
+    if not old or not isinstance(old, dict):
         return ["never recorded"]
     reasons = []
     if old.get("code") != hashes["code"]:
         reasons.append("its code cells changed")
     for kind, what in (("helpers", "helper"), ("data", "data set")):
         before, now = old.get(kind, {}), hashes[kind]
+        before = before if isinstance(before, dict) else {}
         reasons += [f"{what} {name} changed" for name in now if name in before and before[name] != now[name]]
         reasons += [f"{what} {name} is new to it" for name in now if name not in before]
         reasons += [f"{what} {name} is no longer used" for name in before if name not in now]

@@ -64,10 +64,13 @@ def report_error(error: Exception, status: int) -> int:
     Returns:
         ``status``.
     """
+    from nbtolerance.terminal import visible  # a plain install, whose doctor prints tables, does not have it
+
     traceback = getattr(error, "traceback", None)  # a NotebookError has one, if an empty one
-    print(paint(str(error) if traceback is None else f"FAILED {error}", "red", sys.stderr), file=sys.stderr)
+    said = visible(str(error) if traceback is None else f"FAILED {error}")
+    print(paint(said, "red", sys.stderr), file=sys.stderr)
     for line in (traceback or [])[-12:]:
-        print(f"    {line}", file=sys.stderr)
+        print(f"    {visible(line)}", file=sys.stderr)
     return status
 
 

@@ -244,7 +244,8 @@ class Session:
             notebook: The notebook, whose cells get their outputs.
             path: Its file: the name is for errors, the folder is the kernel's working directory.
             environment: The variables that the kernel gets; those that are None and some that are Jupyter's and
-                IPython's own business are left out.
+                IPython's own business are left out. ``NBTOLERANCE_MPLBACKEND`` names the backend of matplotlib, the
+                inline one by default.
             cell_timeout: Seconds that one cell may take, in whole seconds of at least 1.
             kernel_name: A registered kernel; None means this interpreter.
             startup_timeout: Seconds that the kernel may take to start.
@@ -264,7 +265,7 @@ class Session:
             },
             "IPYTHONDIR": str(scratch / "ipython"),
             "JUPYTER_RUNTIME_DIR": str(scratch),
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "MPLBACKEND": environment.get("NBTOLERANCE_MPLBACKEND") or "module://matplotlib_inline.backend_inline",
         }
         self._manager = AsyncKernelManager(
             kernel_name=kernel_name or _THIS_INTERPRETER,

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageSequence
 
-__all__ = ["figure_distance", "open_picture"]
+__all__ = ["figure_distance", "open_picture", "same_size"]
 
 # Whether two pictures look alike. Measured on pairs of figures: the table in docs/nbtolerance.md.
 _WINDOW = 9  # pixels: a letter of a label
@@ -110,10 +110,12 @@ def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
         new: the new one, likewise.
 
     Returns:
-        float: 0 if they look alike; else in [1/32, 1], and 1 where the sizes in pixels differ.
+        float: 0 if they look alike; else in [1/32, 1], and 1 where the sizes in pixels differ (see `same_size`).
     """
-    if recorded.size != new.size:
+    if not same_size(recorded, new):
         return 1.0
+    common = (0, 0, min(recorded.width, new.width), min(recorded.height, new.height))
+    recorded, new = recorded.crop(common), new.crop(common)
     box = ImageChops.difference(recorded, new).getbbox()
     if box is None:
         return 0.0
@@ -127,6 +129,20 @@ def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
     if alike(recorded, new):
         return 0.0
     return max(_PER_PIXEL, _unexplained(recorded, new), _unexplained(new, recorded), _displaced(recorded, new))
+
+
+def same_size(recorded: Image.Image, new: Image.Image) -> bool:
+    """Tell whether two pictures are equally large, up to a pixel: Jupyter crops a figure around the text in it.
+
+    Args:
+        recorded: the recorded picture.
+        new: the new one.
+
+    Returns:
+        whether they are; where a picture has few pixels, each of them may be one of the data, and none is free.
+    """
+    free = 0 if max(recorded.size) <= _FEW else 1
+    return all(abs(before - after) <= free for before, after in zip(recorded.size, new.size))
 
 
 def _from_one_program(recorded, new):

@@ -133,7 +133,7 @@ def _bytes_of(picture):
 
 
 def _compare_pictures(old, now, markers):
-    from .figures import figure_distance, open_picture  # NumPy and Pillow: slow to import, and seldom needed
+    from .figures import figure_distance, open_picture, same_size  # NumPy and Pillow: slow to import, and seldom needed
 
     try:
         before, after = (open_picture(_bytes_of(part)) for part in (old, now))
@@ -141,7 +141,7 @@ def _compare_pictures(old, now, markers):
         return f"{old.name}: {error}"
     if len(before) != len(after):
         return f"{old.name}: recorded {len(before)} frames, new {len(after)}"
-    if before[0].size != after[0].size:
+    if not same_size(before[0], after[0]):
         sizes = ["{}x{}".format(*frames[0].size) for frames in (before, after)]
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
     if markers.figure == ONLY_SIZE:

@@ -33,6 +33,8 @@ def pytest_configure(config):
         from .execution import CELL_TIMEOUT
 
         option.nbval_cell_timeout = float(CELL_TIMEOUT)
+    if not option.nbval_cell_timeout > 0 or option.nbval_cell_timeout == float("inf"):
+        raise pytest.UsageError(f"--nbval-cell-timeout: expected seconds above 0, got {option.nbval_cell_timeout}")
 
 
 @pytest.hookimpl(tryfirst=True)

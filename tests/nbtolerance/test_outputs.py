@@ -355,6 +355,9 @@ def test_of_a_figure_bounded_by_its_size_only_that_is_compared():
     white = picture((40, 30), "white")
     assert compare_outputs("show()", white, picture((40, 30), "black"), bounds) == []
     assert "recorded 40x30 pixels, new 40x31" in compare_outputs("show()", white, picture((40, 31), "white"), bounds)[0]
+    large = picture((400, 300), "white")
+    assert compare_outputs("show()", large, picture((400, 301), "black"), bounds) == []
+    assert "recorded 400x300 pixels" in compare_outputs("show()", large, picture((400, 302), "white"), bounds)[0]
     assert compare_outputs("show()", white, [], bounds) != []
     broken = [new_output("display_data", data={"image/png": "bm8gcGljdHVyZQ=="})]
     assert "expected the bytes of a picture" in compare_outputs("show()", white, broken, bounds)[0]
