@@ -10,7 +10,7 @@ from mxnet import nd
 
 from .edited import executed, printed, recorded
 
-NAME = "03_pooling"
+NAME, SOLUTIONS = "03_pooling", "solutions/03_pooling_solutions"
 
 
 def changes(notebook):
@@ -26,7 +26,7 @@ def changes(notebook):
 def test_every_check_that_it_prints_holds():
     assert "False" not in printed(recorded(NAME))
     assert printed(recorded(NAME)).count("True") == 16
-    solutions = recorded(f"solutions/{NAME}_solutions")
+    solutions = recorded(SOLUTIONS)
     assert printed(solutions).count("True") == 2
     assert printed(solutions).count("False") == printed(solutions, "max-is-not-linear").count("False") == 1
 
@@ -35,13 +35,13 @@ def test_pooling_forgives_a_shift_and_dropping_pixels_does_not():
     found = changes(recorded(NAME))
     for k in (2, 4):
         assert abs(found["drop", k] - found["whole"]) < 0.02
-        assert found["avg", k] < found["max", k] < 0.75 * found["drop", k]
+        assert found["avg", k] < found["max", k] < 0.8 * found["drop", k]
     assert all(found[kind, 4] < found[kind, 2] for kind in ("max", "avg"))
     assert found["max", 2] == pytest.approx(1 / 3, abs=0.04)  # "a third", says the prose
 
 
 def test_a_blur_before_the_stride_forgives_more():
-    solutions = recorded(f"solutions/{NAME}_solutions")
+    solutions = recorded(SOLUTIONS)
     pooled, wider, blurred, more = (
         float(line.split()[-1]) for line in printed(solutions, "shift-proposals").splitlines()
     )
@@ -66,40 +66,30 @@ def test_a_window_is_empty_only_where_stride_and_padding_exceed_the_window():
 
 
 @pytest.mark.data("fashion-mnist")
-def test_another_garment_and_fewer_of_them_work(tmp_path):
+def test_another_garment_and_fewer_of_them_work_and_a_wrong_function_is_seen(tmp_path):
     notebook = executed(
         tmp_path,
         NAME,
         ("seed, index, num_images = 1, 0, 1000", "seed, index, num_images = 2, 4321, 40"),
-        ("[(8, 2, 2, 0), ", "[(5, 5, 2, 1), (8, 2, 2, 0), "),
         ("data = nd.arange(9).reshape((1, 1, 3, 3))", "data = nd.arange(24).reshape((2, 1, 3, 4))"),
+        ("[(8, 2, 2, 0), ", "[(5, 5, 2, 1), (8, 2, 2, 0), "),
+        ("filled = 0 if kind", "filled = 0 if kind or kind"),  # zeros count always
         twice=("operator-avg", "misprint-check", "shift-change", "shift-table", "numpy-table-check"),
     )
     found = changes(notebook)
     assert found["avg", 4] < found["avg", 2] < found["whole"] != changes(recorded(NAME))["whole"]
     assert "<NDArray 2x1x2x3 @cpu(0)>" in printed(notebook, "operator-max")
-    assert "False" not in printed(notebook)
-
-
-@pytest.mark.data("fashion-mnist")
-def test_a_wrong_function_is_seen(tmp_path):
-    notebook = executed(
-        tmp_path,
-        NAME,
-        ("num_images = 1, 0, 1000", "num_images = 1, 0, 10"),
-        ("filled = 0 if kind", "filled = 0 if kind or kind"),
-        ("room + stride - 1 if", "room + stride if"),
-    )
-    assert "full  sizes equal: False" in printed(notebook, "numpy-package-check")
-    assert "max equal: False" in printed(notebook, "numpy-package-check")
-    assert "False" in printed(notebook, "numpy-table-check")
+    for line in printed(notebook, "numpy-table-check").splitlines()[1:]:
+        assert line.endswith("True") == (re.search(r"(\d) +valid", line)[1] == "0")
+    assert printed(notebook, "numpy-package-check").splitlines()[2:] == ["max equal: False", "avg equal: True"]
+    assert printed(notebook).count("False") == 1 + 2 * 4
 
 
 @pytest.mark.data("fashion-mnist")
 def test_the_solutions_can_be_changed(tmp_path):
     notebook = executed(
         tmp_path,
-        f"solutions/{NAME}_solutions",
+        SOLUTIONS,
         ("seed, num_images = 1, 1000", "seed, num_images = 4, 30"),
         ("nn.Conv2D(20, kernel_size=5)", "nn.Conv2D(4, kernel_size=4)"),
         ("output_size(28, 5)", "output_size(28, 4)"),
