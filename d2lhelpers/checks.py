@@ -72,8 +72,8 @@ def number(
     Raises:
         ValueError: it is no finite number, or not in the range.
     """
-    bounds = {"of at least": least, "above": above, "at most": most, "below": below}
-    bounds = {words: bound for words, bound in bounds.items() if bound is not None}
+    given = {"of at least": least, "above": above, "at most": most, "below": below}
+    bounds = {words: bound for words, bound in given.items() if bound is not None}
     holds = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     meets = {"of at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
     holds = holds and all(meets[words](float(value), bound) for words, bound in bounds.items())

@@ -167,7 +167,7 @@ def contexts_for(net: Any, context: mx.Context | Sequence[mx.Context] | None, na
     own = contexts_of(net)
     if context is None:
         return own
-    contexts = list(context) if isinstance(context, (list, tuple)) else [context]
+    contexts: list[Any] = list(context) if isinstance(context, (list, tuple)) else [context]
     right_kind = all(isinstance(each, mx.Context) for each in contexts)
     if not contexts or not right_kind or len(set(contexts)) < len(contexts):
         raise ValueError(

@@ -125,7 +125,7 @@ def as_one_graph(net):
 
 def _blocks(net):
     """The block, and all that are in it."""
-    blocks = []
+    blocks: list[gluon.Block] = []
     net.apply(blocks.append)
     return blocks
 

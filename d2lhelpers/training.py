@@ -7,7 +7,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 
 import mxnet as mx
@@ -130,7 +130,7 @@ def fit(
 
     history = History()
     try:
-        num_batches = num_epochs * len(train_iter) if hasattr(train_iter, "__len__") else None
+        num_batches = num_epochs * len(train_iter) if isinstance(train_iter, Sized) else None
         with contextlib.ExitStack() as stack:
             stack.enter_context(autograd_left_alone())
             stack.enter_context(autograd.pause())  # whatever is recorded outside, an update is no part of it
