@@ -79,9 +79,10 @@ def test_two_kernels_see_an_edge_in_every_direction():
 # The map.
 
 
-def map_rows():
+def map_rows(text=None):
     """Its rows of three cells: section of the tutorial, notebook and section, what differs."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", prose(recorded(NAME), "map"), re.MULTILINE)
+    text = prose(recorded(NAME), "map") if text is None else text
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
     return [row for row in rows if re.match(r"\**T\d", row[0]) and " | " not in row[2]]
 
 
@@ -106,6 +107,11 @@ def test_the_sections_that_the_map_names_are_there():
             places += [(place[1] or NAME, section) for section in re.findall(r"\*([^*]+)\*", place[3])]
     assert [(name, section) for name, section in places if section not in headings(name)] == []
     assert len(places) == sum(target.count("*") for _, target, _ in map_rows()) // 2 > 10
+
+
+def test_the_readme_holds_the_same_map():
+    readme = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8").replace("](notebooks/", "](")
+    assert map_rows(readme.replace(f"[01]({NAME}.ipynb)", "01")) == map_rows()
 
 
 # The box: nd beside np and npx.
