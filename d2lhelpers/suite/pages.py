@@ -204,7 +204,7 @@ def _with_image_texts(notebook):
 
 
 def _inline_html(markdown):
-    # A notebook's sentence stands on a page that is not the notebook's: its HTML is shown, and its scripts are no links.
+    # A notebook's sentence stands on a page that is not the notebook's: its HTML is text, its scripts no links.
     renderer = _Renderer(escape=True)
     renderer.rewrite = lambda address: address if urlsplit(address).scheme in ("", "http", "https") else "#"
     rendered = MarkdownWithMath(renderer=renderer).render(markdown).strip()
