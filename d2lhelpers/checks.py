@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_numpy", "one_of", "pair", "whole"]
+__all__ = ["as_numpy", "flag", "number", "one_of", "pair", "real_numbers", "shown", "whole"]
 
 
 def shown(value: Any) -> str:
@@ -42,6 +44,57 @@ def whole(value: Any, name: str, least: int, most: int | None = None, example: i
         example = least if example is None else example
         raise ValueError(f"{name} must be a whole number {allowed}, not {shown(value)}: give for example {example}.")
     return number
+
+
+def number(
+    value: Any,
+    name: str,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    example: float = 0.1,
+) -> float:
+    """Return ``value`` as a Python float.
+
+    Args:
+        value: a finite real number, Python's or NumPy's; neither a bool nor a text.
+        name: what the number is, for the sentence.
+        least: the smallest value allowed; or give ``above``.
+        above: the number that it must exceed.
+        most: the largest value allowed; or give ``below``.
+        below: the number that it must stay under.
+        example: what the sentence proposes.
+
+    Returns:
+        a Python float.
+
+    Raises:
+        ValueError: it is no finite number, or not in the range.
+    """
+    given = {"of at least": least, "above": above, "at most": most, "below": below}
+    bounds = {words: bound for words, bound in given.items() if bound is not None}
+    holds = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    meets = {"of at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
+    holds = holds and all(meets[words](float(value), bound) for words, bound in bounds.items())
+    if not holds:
+        allowed = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items())
+        raise ValueError(
+            f"{name} must be a finite number{' ' if allowed else ''}{allowed}, not {shown(value)}: "
+            f"give for example {example:g}."
+        )
+    return float(value)
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return ``value``, True or False, as a Python bool.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, not {shown(value)}: choose one.")
+    return bool(value)
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -89,3 +142,28 @@ def as_numpy(values: Any) -> np.ndarray:
         a NumPy array of the same shape.
     """
     return values.asnumpy() if hasattr(values, "asnumpy") else np.asarray(values)
+
+
+def real_numbers(values: Any, name: str) -> np.ndarray:
+    """Return the values as a NumPy array of numbers.
+
+    Args:
+        values: real numbers, as ``as_numpy`` takes them.
+        name: what they are, for the sentence.
+
+    Returns:
+        a NumPy array of booleans, integers or floats.
+
+    Raises:
+        ValueError: they are no array of real numbers: texts, dates, complex numbers, objects, rows of several lengths.
+    """
+    try:
+        array = as_numpy(values)
+    except ValueError:  # rows of several lengths, in NumPy's words
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} must be an array of real numbers, not {shown(values)}: give it as one NumPy or MXNet array of "
+            "integers or floats."
+        )
+    return array

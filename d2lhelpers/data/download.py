@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from .archive import unpack
@@ -344,7 +344,7 @@ def _announced(header, expected):
 
 def _patiently(work):
     """Do what waits for a mirror, for so long and no longer, however the mirror keeps the connection alive."""
-    done = []
+    done: list[tuple[Any, BaseException | None]] = []
 
     def attempt():
         try:

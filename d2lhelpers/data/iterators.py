@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checks import as_numpy, pair, shown, whole
+from ..checks import flag, pair, real_numbers, shown, whole
 from .cifar10 import cifar10_arrays
 from .mnist import fashion_mnist_arrays, mnist_arrays
 
@@ -44,12 +44,13 @@ class ArrayIterator:
         shuffle: bool = False,
         resize: int | tuple[int, int] | None = None,
         transform: _Transform | tuple[_Transform, ...] = (),
+        copy: bool = True,
     ):
-        """Hold the arrays.
+        """Take a copy of the arrays.
 
         Args:
-            X: Samples along axis 0, shape (N, ...), NumPy or MXNet; kept as float32.
-            y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other numbers float32.
+            X: Samples along axis 0, shape (N, ...), NumPy or MXNet, finite real numbers; kept as float32.
+            y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other finite numbers float32.
             batch_size: Samples in a batch, at least 1.
             shuffle: Whether each pass takes a new random order.
             resize: Side length, or (height, width), to which images (N, C, H, W) are scaled, batch by batch, by MXNet's
@@ -57,21 +58,25 @@ class ArrayIterator:
             transform: A function such as ``random_flip``, or a tuple of them for one after the other, that each pass
                 applies anew to the samples of a batch: a NumPy array (n, ...) of its own, to one of as many samples.
                 They come before ``resize``; the labels stay, and so does ``X``.
+            copy: False spares the memory of the copy: NumPy arrays that have these dtypes already are then shared with
+                the caller, and what he writes into them the next batch holds.
 
         Raises:
-            ValueError: Lengths differ or are zero, y is not one label a sample, batch_size, resize or transform is not
-                possible, or, in a pass, a transform gives another number of samples.
+            ValueError: Lengths differ or are zero, y is not one label a sample, a number is none (a text, a date), is
+                not finite or does not fit its dtype, batch_size, resize or transform is not possible, or, in a pass, a
+                transform gives another number of samples.
         """
-        X, y = as_numpy(X), as_numpy(y)
+        copy = flag(copy, "copy")
+        X, y = real_numbers(X, "X"), real_numbers(y, "y")
         if X.ndim < 1 or y.ndim != 1 or len(X) != len(y) or len(X) == 0:
             raise ValueError(
                 f"expected X of shape (N, ...) and y of shape (N,) with N of at least 1, got {X.shape} and {y.shape}; "
                 "give one label for each sample"
             )
-        self._X = np.ascontiguousarray(X, dtype=np.float32)
-        self.y = np.ascontiguousarray(y, dtype=np.int32 if y.dtype.kind in "iub" else np.float32)
+        self._X = _fitted(X, "X", np.float32, copy)
+        self.y = _fitted(y, "y", np.int32 if y.dtype.kind in "iub" else np.float32, copy)
         self.batch_size = whole(batch_size, "batch_size", 1, example=256)
-        self._shuffle = bool(shuffle)
+        self._shuffle = flag(shuffle, "shuffle")
         self._size = _height_and_width(resize)
         self._transforms = _transforms(transform)
         if self._size is not None and X.ndim != 4:
@@ -222,8 +227,8 @@ def load_data_cifar10(
             X *= 2
             X -= 1
     return (
-        ArrayIterator(X_train, y_train, batch_size, shuffle=True, transform=transform),
-        ArrayIterator(X_test, y_test, batch_size),
+        ArrayIterator(X_train, y_train, batch_size, shuffle=True, transform=transform, copy=False),
+        ArrayIterator(X_test, y_test, batch_size, copy=False),
     )
 
 
@@ -231,9 +236,22 @@ def _iterators(arrays, batch_size, resize, root, transform):
     _check_before_reading(batch_size, resize, transform)
     X_train, y_train, X_test, y_test = arrays(root)
     return (
-        ArrayIterator(X_train, y_train, batch_size, shuffle=True, resize=resize, transform=transform),
-        ArrayIterator(X_test, y_test, batch_size, resize=resize),
+        ArrayIterator(X_train, y_train, batch_size, shuffle=True, resize=resize, transform=transform, copy=False),
+        ArrayIterator(X_test, y_test, batch_size, resize=resize, copy=False),
     )
+
+
+def _fitted(array: np.ndarray, name: str, dtype: type, copy: bool) -> np.ndarray:
+    """Return the array in another dtype, contiguous, or say which of its numbers does not fit."""
+    if array.size:
+        limits = np.iinfo(dtype) if np.dtype(dtype).kind == "i" else np.finfo(dtype)
+        for extreme in (array.min(), array.max()):  # NaN is both
+            if not limits.min <= extreme <= limits.max:
+                raise ValueError(
+                    f"{name} holds {extreme}, which {np.dtype(dtype).name} cannot hold as a finite number: clean or "
+                    "scale the data."
+                )
+    return np.array(array, dtype=dtype, order="C") if copy else np.ascontiguousarray(array, dtype=dtype)
 
 
 def _check_before_reading(batch_size, resize, transform):

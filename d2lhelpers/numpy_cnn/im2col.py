@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..checks import pair
+from ..checks import pair, real_numbers, shown, whole
 from ..sizes import output_size
 
 __all__ = ["col2im", "im2col", "output_size", "windows"]
@@ -122,13 +122,15 @@ def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -
         dilation: as for `im2col`.
 
     Returns:
-        An array of shape (N, C, H, W) and the dtype of the matrix.
+        An array of shape (N, C, H, W) and the dtype of the matrix; int64 or uint64 for integers, as `numpy.sum` gives.
 
     Raises:
         ValueError: if the matrix has not the shape that `im2col` gives for these images.
     """
-    matrix = np.asarray(matrix)
-    n, c, h, w = shape
+    matrix = real_numbers(matrix, "matrix")
+    if np.shape(shape) != (4,):
+        raise ValueError(f"shape must be (N, C, H, W) of the images, not {shown(shape)}: give four whole numbers.")
+    n, c, h, w = (whole(size, "each number of shape", 0) for size in shape)
     (kh, kw), (ph, pw) = pair(kernel, "kernel", 1), pair(padding, "padding", 0)
     (sh, sw), (dh, dw) = pair(stride, "stride", 1), pair(dilation, "dilation", 1)
     oh, ow = output_size(h, kh, sh, ph, dh), output_size(w, kw, sw, pw, dw)
@@ -137,8 +139,11 @@ def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -
             f"expected a matrix of shape {(n * oh * ow, c * kh * kw)} for images of shape {tuple(shape)}, "
             f"got {matrix.shape}: use the kernel, stride, padding and dilation that im2col was given"
         )
-    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=matrix.dtype)
+    # Small numbers cannot hold the sums: int8 ends at 127, float16 at 65,504.
+    wide = {"f": np.promote_types(matrix.dtype, np.float32), "u": np.dtype(np.uint64)}
+    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), wide.get(matrix.dtype.kind, np.dtype(np.int64)))
     by_tap = matrix.T.reshape(c, kh * kw, n, oh, ow)
     for k, tap in enumerate(taps(padded, kernel, stride, dilation)):
         tap += by_tap[:, k].swapaxes(0, 1)
-    return padded[:, :, ph : ph + h, pw : pw + w]
+    images = padded[:, :, ph : ph + h, pw : pw + w]
+    return images.astype(matrix.dtype, copy=False) if matrix.dtype.kind == "f" else images

@@ -96,7 +96,8 @@ def record(
         return report_error(error, 1)
     except KeyboardInterrupt:
         return 130
-    outcomes, status, failure = {}, 0, None
+    outcomes, status = {}, 0
+    failure: Exception | None = None
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
     try:
         for path in notebooks:

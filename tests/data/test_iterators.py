@@ -137,6 +137,61 @@ def test_arrays_that_do_not_belong_together_are_refused(X, y):
         ArrayIterator(X, y, 2)
 
 
+def test_the_arrays_are_copied_unless_told_otherwise():
+    for X in (np.ones((3, 2), np.float32), np.ones((2, 3), np.float32).T, np.ones((3, 2)), np.ones((3, 2), np.uint8)):
+        for y in (np.zeros(3, np.int32), np.zeros(3, np.int64), np.zeros(3)):
+            iterator = ArrayIterator(X, y, 3)
+            X[:], y[:] = 99, 7
+            batch, labels = next(iter(iterator))
+            assert (batch.asnumpy() == 1).all() and (labels.asnumpy() == 0).all()
+            X[:], y[:] = 1, 0
+    X, y = np.ones((3, 2), np.float32), np.zeros(3, np.int32)
+    shared = ArrayIterator(X, y, 3, copy=False)
+    assert np.shares_memory(shared.X, X) and np.shares_memory(shared.y, y)
+
+
+LARGEST = np.finfo(np.float32).max
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[1.0], [np.nan]], [0, 1], "X holds nan, which float32 cannot hold as a finite number: clean or scale"),
+        ([[1.0], [-np.inf]], [0, 1], "X holds -inf"),
+        ([[1.0], [2e38 * 2]], [0, 1], "X holds 4e[+]38"),
+        (np.array([[1], [np.inf]], np.float16), [0, 1], "X holds inf"),
+        ([[1.0], [2.0]], [2**31, 0], "y holds 2147483648, which int32 cannot hold"),
+        ([[1.0], [2.0]], [-(2**31) - 1, 0], "y holds -2147483649"),
+        ([[1.0], [2.0]], np.array([2**63, 0], np.uint64), "y holds 9223372036854775808"),
+        ([[1.0], [2.0]], [0.0, np.nan], "y holds nan, which float32 cannot hold"),
+        ([[1j], [2]], [0, 1], "X must be an array of real numbers"),
+        ([[1.0], [2.0]], [1j, 0], "y must be an array of real numbers"),
+        ([[1.0], [None]], [0, 1], "X must be an array of real numbers"),
+        ([["1.5"], ["2"]], [0, 1], r"X must be an array of real numbers, not \[\['1.5'\], \['2'\]\]"),
+        (np.array([["2026-01-01"]], "datetime64[D]"), [0], "X must be an array of real numbers"),
+        ([[1.0], [2.0]], ["cat", "dog"], "y must be an array of real numbers"),
+        ([[1.0], [2.0]], [2**70, 0], "y must be an array of real numbers"),
+        ([[1.0], [2.0, 3.0]], [0, 1], "X must be an array of real numbers"),
+        (mx.nd.array([1.0, np.nan]), [0, 1], "X holds nan"),
+    ],
+)
+def test_a_number_that_would_become_another_is_refused(X, y, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        ArrayIterator(X, y, 2)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_largest_numbers_are_taken_as_they_are():
+    iterator = ArrayIterator(np.array([[-LARGEST], [LARGEST]], np.float64), [2**31 - 1, -(2**31)], 2)
+    assert iterator.X.ravel().tolist() == [-LARGEST, LARGEST] and iterator.y.tolist() == [2**31 - 1, -(2**31)]
+
+
+@pytest.mark.parametrize("argument", ["shuffle", "copy"])
+def test_a_switch_is_on_or_off(argument):
+    with pytest.raises(ValueError, match=f"{argument} must be True or False, not 'no'"):
+        ArrayIterator(*samples(4), 2, **{argument: "no"})
+
+
 # Resizing
 
 

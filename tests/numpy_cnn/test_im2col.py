@@ -104,3 +104,25 @@ def test_bad_shapes():
             function(np.zeros((4, 4)), 2)
     with pytest.raises(ValueError, match=r"expected a matrix of shape \(9, 4\) .* got \(4, 9\)"):
         col2im(np.zeros((4, 9)), (1, 1, 4, 4), 2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"), [("int8", "int64"), ("uint8", "uint64"), ("bool", "int64"), ("int64", "int64")]
+)
+def test_sums_of_small_integers_do_not_overflow(dtype, kept):
+    x = np.full((1, 1, 3, 3), 1 if dtype == "bool" else 100, dtype)
+    back = col2im(im2col(x, 2), x.shape, 2)
+    assert back.dtype == kept and back[0, 0, 1, 1] == 4 * x[0, 0, 0, 0].astype("int64")
+
+
+def test_sums_of_float16_may_pass_what_it_cannot_hold():
+    matrix = np.zeros((4, 4), np.float16)
+    matrix[[0, 1, 2, 3], [3, 2, 1, 0]] = [60_000, 60_000, -60_000, -60_000]  # as each window sees the middle
+    back = col2im(matrix, (1, 1, 3, 3), 2)
+    assert back.dtype == np.float16 and back[0, 0, 1, 1] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), 9, (1, 1, 3, 3.0), (1, 1, -3, 3)])
+def test_a_shape_is_of_four_whole_numbers(shape):
+    with pytest.raises(ValueError, match="shape"):
+        col2im(np.ones((4, 4)), shape, 2)

@@ -269,6 +269,11 @@ def test_an_image_smaller_than_its_filters():
         ({"kernel": (3, 3, 3)}, "kernel must be one whole number of at least 1 or two"),
         ({"num_filters": 0}, "num_filters must be a whole number of at least 1, not 0"),
         ({"hidden": -1}, "hidden must be a whole number of at least 1, not -1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"weight_std": -1}, "weight_std must be a finite number of at least 0, not -1"),
+        ({"weight_std": "0.1"}, "weight_std must be a finite number of at least 0, not '0.1'"),
+        ({"dtype": np.int32}, "dtype must be a floating-point type, not <class 'numpy.int32'>: give for example"),
+        ({"dtype": "number"}, "dtype must be a floating-point type, not 'number'"),
         ({"num_classes": 10.0}, "num_classes must be a whole number of at least 1, not 10.0"),
     ],
 )
