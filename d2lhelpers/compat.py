@@ -14,7 +14,8 @@ What MXNet misses was read off its sources and its own unit tests:
 - ``scipy.sparse.csr``, deprecated since SciPy 1.8, is looked up whenever an array is made;
 - without ``NDArray.__array__`` NumPy takes an array of MXNet for one object: ``np.array_equal(a, a)`` was False;
 - since NumPy 2.0 a float32 added to a Python float stays a float32, in which MXNet's metrics lost what they counted;
-- ``numpy.core``, deprecated since NumPy 2.0, is looked up by ``mx.nd.moveaxis``.
+- ``numpy.core``, deprecated since NumPy 2.0, is looked up by ``mx.nd.moveaxis``;
+- since Python 3.14 processes are started by a server, which cannot hand arrays of MXNet to a data loader's workers.
 
 One thing is not about age: MXNet's ``MNIST`` and ``FashionMNIST`` replace a file that they do not know by a download
 before they look at what came, and know an older Fashion-MNIST only. Here they take the data that ``d2lhelpers.data``
@@ -228,6 +229,24 @@ def _mend_scipy_sparse(module):
         module.spsp = _WithOldNames(module.spsp, {"csr": csr})
 
 
+def _mend_workers(module):
+    multiprocessing = module.multiprocessing
+
+    def get_context():
+        chosen = multiprocessing.get_start_method(allow_none=True)
+        return multiprocessing.get_context("fork" if chosen in (None, "forkserver") else chosen)
+
+    def pool(*args, **kwargs):
+        return get_context().Pool(*args, **kwargs)
+
+    def process(*args, **kwargs):
+        return get_context().Process(*args, **kwargs)
+
+    module.multiprocessing = _WithOldNames(
+        multiprocessing, {"get_context": get_context, "Pool": pool, "Process": process}
+    )
+
+
 def _mend_named_tuples(module):
     as_mx_np_array = module._as_mx_np_array
 
@@ -245,6 +264,7 @@ _BUILTINS_OF = {
     "mxnet.symbol.symbol": {"str": _str},
 }
 _AFTER = {
+    "mxnet.gluon.data.dataloader": _mend_workers,
     "mxnet.gluon.data.vision.datasets": _mend_vision_datasets,
     "mxnet.metric": _mend_metric,
     "mxnet.ndarray.ndarray": _mend_ndarray,

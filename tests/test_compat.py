@@ -277,6 +277,21 @@ def test_every_size_may_be_a_numpy_integer(tmp_path):
     assert out.split("\n")[:3] == ["(4, 3)", "(1, 3, 3, 3)", "[(2, 3)]"] and "<NDArray 1x2x3 @cpu(0)>" in out
 
 
+@pytest.mark.parametrize("method", ["fork", "forkserver"])  # the default before Python 3.14, and since
+def test_a_data_loader_has_workers(method):
+    code = f"""
+        import multiprocessing
+        import d2lhelpers
+        from mxnet import gluon, nd
+        if __name__ == "__main__":
+            multiprocessing.set_start_method({method!r})
+            dataset = gluon.data.ArrayDataset(nd.arange(6).reshape((6, 1)), nd.arange(6))
+            for X, y in gluon.data.DataLoader(dataset, batch_size=4, num_workers=2):
+                print(X.shape, y.sum().asscalar())
+    """
+    assert run(code) == ("(4, 1) 6.0\n(2, 1) 9.0\n", "", 0)
+
+
 PUBLISHED_FIRST_STEP = """
     import d2lhelpers
     from d2l import mxnet as d2l

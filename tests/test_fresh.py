@@ -2,9 +2,10 @@
 
 from d2lhelpers import libraries
 
-import fresh
 import pytest
-from fresh import asked_command, needs, promise
+
+from . import fresh
+from .fresh import asked_command, needs, promise
 
 ASK = "apt-get update && apt-get install --yes libgomp1"
 

@@ -58,6 +58,8 @@ def test_supported_pythons_are_the_same_everywhere():
     specifier = SpecifierSet(PROJECT["project"]["requires-python"])
     accepted = [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier]
     assert accepted[: len(PYTHONS)] == PYTHONS and accepted[-1] == "3.29", "a newer one is tried"
+    nbtolerance = tomllib.loads((ROOT / "nbtolerance" / "pyproject.toml").read_text())
+    assert nbtolerance["project"]["requires-python"] == PROJECT["project"]["requires-python"]
     classifiers = [line.rsplit(" ")[-1] for line in PROJECT["project"]["classifiers"] if ":: Python ::" in line]
     assert classifiers == PYTHONS
     assert set(re.findall(r"\b3\.\d+–3\.\d+", README)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}
@@ -107,7 +109,10 @@ def test_the_conda_environment_takes_its_pins_from_the_lock():
     assert by_pip == [["-r requirements.lock"]]
     (python,) = (entry.split("=")[1] for entry in environment["dependencies"] if str(entry).startswith("python="))
     assert python in PYTHONS
-    assert "PIP_NO_DEPS=1 conda env create --file environment.yml" in (ROOT / "environment.yml").read_text()
+    text = (ROOT / "environment.yml").read_text()
+    assert "PIP_NO_DEPS=1 conda env create --file environment.yml" in text
+    packages = [Path(package).relative_to(ROOT) for package in bootstrap.PACKAGES]
+    assert " ".join(f"--editable ./{package}".replace("./.", ".") for package in packages) in text
 
 
 @pytest.mark.parametrize("name, title", [("mxnet", "MXNet"), ("d2l", "d2l"), ("nbval", "nbval")])

@@ -53,9 +53,11 @@ def examine(checkout: Path) -> int:
         the exit status: 1 if something is wrong, else 0.
     """
     system, packages, threads = _system(), _packages(checkout / "requirements.lock"), _threads()
-    # MXNet cannot be loaded without the libraries, and ends the process where it cannot read the variable.
-    mxnet = [] if "FAIL" in (system.verdict, threads.verdict) else _mxnet()
-    return print_lines([_interpreter(), packages, system, *mxnet, threads, *data_lines()])
+    lines = [_interpreter(), packages, system]
+    if system.verdict == "FAIL":  # neither MXNet nor NumPy can be loaded
+        return print_lines([*lines, threads])
+    # MXNet ends the process where it cannot read the variable.
+    return print_lines([*lines, *([] if threads.verdict == "FAIL" else _mxnet()), threads, *data_lines()])
 
 
 def _interpreter() -> Line:
