@@ -1,7 +1,8 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists all.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-PYTEST := $(VENV_PYTHON) -m pytest -p d2lhelpers.nbval_plugin --nbval --nbval-current-env -n 2 --dist loadscope
+PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope
+NBVAL := --nbval --nbval-current-env
 # What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
 VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
 # A checkout with real data in ../shared/datasets uses them, unless the variable says otherwise.
@@ -9,7 +10,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test variants lab record status bench spread lock venv
+.PHONY: help run test style check coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -19,17 +20,27 @@ help:  ## this list
 venv:
 	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
 
-run: venv  ## execute every notebook, pages under build/, a table at the end
-	@$(VENV_PYTHON) -m d2lhelpers run
+run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
 
-test: venv  ## style, unit tests, hygiene, the record, every recorded output compared
+test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
+	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)
+
+check: venv style  ## the quick loop: style, types and the unit tests, no notebook
+	@$(PYTEST) tests -m "not slow"
+
+style:
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
-	@$(PYTEST) tests notebooks
+	@$(VENV_PYTHON) -m mypy
+
+coverage: venv  ## how much of both packages the tests reach, processes that they start included
+	@$(VENV_PYTHON) -m coverage run --parallel-mode -m pytest -q tests; \
+	  $(VENV_PYTHON) -m coverage combine --quiet; $(VENV_PYTHON) -m coverage report
 
 variants: venv  ## all tests again with two threads, and as on processors with AVX2 and SSE 4.1 (half an hour)
 	@failed=; for variant in $(VARIANTS); do \
-	  echo "$$variant"; env $$variant $(PYTEST) tests notebooks || failed=1; done; test -z "$$failed"
+	  echo "$$variant"; env $$variant $(PYTEST) $(NBVAL) tests notebooks || failed=1; done; test -z "$$failed"
 
 lab: venv  ## JupyterLab with this project's kernel
 	@$(VENV_PYTHON) -m jupyter lab --notebook-dir=notebooks
@@ -44,13 +55,21 @@ bench: venv  ## the side-by-side measurements: ratios of two things in one run (
 	@$(VENV_PYTHON) benchmarks/convolution.py
 	@$(VENV_PYTHON) benchmarks/numpy_cnn.py
 	@$(VENV_PYTHON) benchmarks/lenet_speed.py
+	@$(VENV_PYTHON) benchmarks/comparison.py
 	@$(VENV_PYTHON) benchmarks/suite.py
 
 spread: venv  ## how far trained numbers move with seed, threads and processor (an hour; see benchmarks/README.md)
 	@$(VENV_PYTHON) benchmarks/lenet_spread.py
 	@$(VENV_PYTHON) benchmarks/cifar10_ablation.py
 
-lock:  ## resolve requirements.lock again (for maintainers; needs uv)
-	uv pip compile pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
-	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
+wheel: venv  ## both packages as wheels in dist/
+	@$(VENV_PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./nbtolerance && ls dist/*.whl
+
+fresh:  ## the README's two commands in a bare Debian stable and testing; needs root and debootstrap
+	@$(PYTHON) tests/fresh.py $(SUITES) --notebooks "$(NOTEBOOKS)" --tests "$(TESTS)"
+
+lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
+	uv pip compile pyproject.toml --extra suite --extra notebooks --extra site --extra test --extra build \
+	  --no-emit-package nbtolerance --universal --python-version 3.9 \
+	  --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock \
 	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"

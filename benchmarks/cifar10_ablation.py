@@ -14,7 +14,7 @@ import functools
 import json
 from pathlib import Path
 
-from d2lhelpers.augmentation import AugmentedIterator, random_crop, random_flip
+from d2lhelpers.augmentation import random_crop, random_flip
 from d2lhelpers.data import ArrayIterator, load_data_cifar10
 from d2lhelpers.metrics import evaluate_accuracy
 from d2lhelpers.networks import cifar10_net
@@ -55,8 +55,8 @@ def run(variant: str, num_images: int, seed: int, settings: dict) -> dict:
     whole_train, whole_test = load_data_cifar10(batch_size, sample=True)
     X, y = whole_train.X[:num_images], whole_train.y[:num_images]
     X_test, y_test = whole_test.X[: settings["test_images"]], whole_test.y[: settings["test_images"]]
-    train_iter = ArrayIterator(X, y, batch_size, shuffle=True)
-    changes = [random_flip] * flip + [functools.partial(random_crop, padding=settings["padding"])] * crop
+    changes = (random_flip,) * flip + (functools.partial(random_crop, padding=settings["padding"]),) * crop
+    train_iter = ArrayIterator(X, y, batch_size, shuffle=True, transform=changes)
 
     seed_everything(seed)
     net = cifar10_net(batch_norm)
@@ -66,7 +66,7 @@ def run(variant: str, num_images: int, seed: int, settings: dict) -> dict:
     num_epochs = max(1, round(steps / len(train_iter)))
     schedule = mx.lr_scheduler.CosineScheduler(num_epochs * len(train_iter), base_lr=lr, final_lr=0)
     trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": lr, "lr_scheduler": schedule})
-    fit(net, AugmentedIterator(train_iter, *changes), None, num_epochs, trainer=trainer)
+    fit(net, train_iter, None, num_epochs, trainer=trainer)
     return {
         "variant": variant,
         "images": num_images,

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "context": ["explain_context", "try_all_gpus", "try_gpu"],
-    "convolution": ["corr2d", "output_size"],
+    "convolution": ["corr2d"],
     "data": [
         "ArrayIterator",
         "fashion_mnist_labels",
@@ -26,6 +26,7 @@ _EXPORTS = {
     "metrics": ["accuracy", "accuracy_by_class", "confusion_matrix", "evaluate_accuracy"],
     "plotting": ["plot_confusion_matrix", "plot_curves", "show_filters", "show_images"],
     "seeding": ["seed_everything"],
+    "sizes": ["output_size"],
     "training": ["History", "fit"],
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}

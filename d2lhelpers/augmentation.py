@@ -1,6 +1,7 @@
 """Random flips and crops of image minibatches: more pictures of the same things from the same data.
 
-Each image of a minibatch draws for itself, all at once in NumPy. MXNet's own ``nd.image.random_flip_left_right`` takes
+``ArrayIterator(..., transform=(random_flip, random_crop))`` applies them to each minibatch. Each image draws for
+itself, all at once in NumPy. MXNet's own ``nd.image.random_flip_left_right`` takes
 one image (H, W, C) at a time, and leaves the middle column of an odd width unset.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 import mxnet as mx
 import numpy as np
 
-__all__ = ["AugmentedIterator", "random_crop", "random_flip"]
+from .checks import as_numpy, whole
+
+__all__ = ["random_crop", "random_flip"]
 
 
 def random_flip(X, rng=None):
@@ -49,8 +52,7 @@ def random_crop(X, padding: int = 4, rng=None):
         ValueError: X has another rank, padding is no whole number of at least 0, or rng is no generator.
     """
     images = _images(X)
-    if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or padding < 0:
-        raise ValueError(f"padding must be a whole number of at least 0, not {padding!r}: give pixels for each side.")
+    padding = whole(padding, "padding", 0, example=4)
     # random() in [0, 1) is the one method that both of NumPy's kinds of generators have.
     down, right = (_generator(rng).random((2, len(images))) * (2 * padding + 1)).astype(np.int64)
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
@@ -58,41 +60,8 @@ def random_crop(X, padding: int = 4, rng=None):
     return _like(X, windows[np.arange(len(images)), :, down, right])
 
 
-class AugmentedIterator:
-    """Minibatches of another iterator, their images changed anew in each pass; the labels stay."""
-
-    def __init__(self, iterator, *steps):
-        """Hold the iterator and the steps.
-
-        Args:
-            iterator: Yields ``(X, y)`` anew each time it is iterated, and has a length.
-            steps: Functions from images to images, such as ``random_flip``, applied to X from left to right.
-
-        Raises:
-            ValueError: The iterator can be used only once.
-        """
-        if iter(iterator) is iterator:
-            raise ValueError(
-                f"expected minibatches that can be iterated again, got {type(iterator).__name__}, which is used up "
-                "after one pass: give the data iterator itself."
-            )
-        self._iterator = iterator
-        self._steps = steps
-
-    def __len__(self) -> int:
-        """Return the number of minibatches."""
-        return len(self._iterator)
-
-    def __iter__(self):
-        """Begin a pass."""
-        for X, y in self._iterator:
-            for step in self._steps:
-                X = step(X)
-            yield X, y
-
-
 def _images(X) -> np.ndarray:
-    images = X.asnumpy() if isinstance(X, mx.nd.NDArray) else np.asarray(X)
+    images = as_numpy(X)
     if images.ndim != 4:
         raise ValueError(f"images must have shape (N, C, H, W), not {images.shape}: add the axes that are missing.")
     return images

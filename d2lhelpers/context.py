@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import mxnet as mx
 
+from .checks import shown, whole
 from .compat import quiet
 
-__all__ = ["context_of", "explain_context", "move_to", "try_all_gpus", "try_gpu"]
+__all__ = ["contexts_for", "contexts_of", "explain_context", "move_to", "try_all_gpus", "try_gpu"]
 
 _VARIABLE = "D2LHELPERS_DEVICE"
 
@@ -48,8 +51,7 @@ def _why_not(i: int) -> str:
 
 
 def _choose(i: int) -> tuple[mx.Context, str]:
-    if i < 0:
-        raise ValueError(f"a GPU's number is 0 or more, not {i}: give 0 for the first.")
+    i = whole(i, "a GPU's number", 0)
     forced = _forced()
     if forced is not None and forced[0] == "cpu":
         return mx.cpu(), f"cpu(0): forced by {_VARIABLE}=cpu"
@@ -119,44 +121,78 @@ def explain_context(i: int = 0) -> str:
     return _choose(i)[1]
 
 
-def context_of(net) -> mx.Context | None:
+def contexts_of(net: Any) -> list[mx.Context]:
     """Where the parameters of ``net`` are.
 
     Args:
         net: a Gluon block, initialised (also if shapes are still unknown), or any callable.
 
     Returns:
-        the context of its first parameter; None for a callable or a block without parameters.
+        the contexts that hold all of its parameters, in the order in which ``initialize`` was given them; the first
+        parameter's first one where no context holds all; an empty list for a callable or a block without parameters.
 
     Raises:
-        RuntimeError: the block's parameters are not initialised.
+        RuntimeError: a parameter is not initialised.
     """
+    contexts: list[mx.Context] | None = None
+    first: list[mx.Context] = []
     for parameter in net.collect_params().values() if isinstance(net, mx.gluon.Block) else ():
         try:
-            return parameter.list_ctx()[0]
+            own = parameter.list_ctx()
         except RuntimeError:
             raise RuntimeError(
                 f"the parameter {parameter.name} is not initialised: call net.initialize(ctx=try_gpu()) first."
             ) from None
-    return None
+        first = first or own[:1]
+        contexts = own if contexts is None else [context for context in contexts if context in own]
+    return contexts or first
 
 
-def move_to(context: mx.Context | None, *arrays):
+def contexts_for(net: Any, context: mx.Context | Sequence[mx.Context] | None, name: str) -> list[mx.Context]:
+    """Where to run ``net``: on the contexts that the caller names, else where its parameters are.
+
+    Args:
+        net: as in ``contexts_of``.
+        context: an ``mx.Context``, several in a list or tuple, or None.
+        name: the argument's name, for the sentence.
+
+    Returns:
+        contexts, all of them different; none where neither the caller nor the network says.
+
+    Raises:
+        ValueError: ``context`` is something else, names a GPU that MXNet does not see, or a context where the network
+            is not.
+        RuntimeError: a parameter is not initialised.
+    """
+    own = contexts_of(net)
+    if context is None:
+        return own
+    contexts: list[Any] = list(context) if isinstance(context, (list, tuple)) else [context]
+    right_kind = all(isinstance(each, mx.Context) for each in contexts)
+    if not contexts or not right_kind or len(set(contexts)) < len(contexts):
+        raise ValueError(
+            f"{name} must be an mx.Context or a list of different ones, not {shown(context)}: give for example "
+            "try_gpu() or [mx.cpu(0), mx.cpu(1)]."
+        )
+    for each in contexts:
+        if each.device_type == "gpu" and each.device_id >= mx.context.num_gpus():
+            raise ValueError(f"{name} names {each}, but {_why_not(each.device_id)}: give try_gpu().")
+    if own and not set(contexts) <= set(own):
+        raise ValueError(
+            f"the network's parameters are on {own}, and {name} is {context}: leave {name} out, or move them with "
+            f"net.collect_params().reset_ctx({context})."
+        )
+    return contexts
+
+
+def move_to(context: mx.Context, *arrays: mx.nd.NDArray) -> list[mx.nd.NDArray]:
     """The arrays on a context; those that are there already are not copied.
 
     Args:
-        context: where to; None leaves every array where it is.
+        context: where to.
         arrays: MXNet arrays (``mx.nd`` or ``mx.np``).
 
     Returns:
         a list of as many arrays.
-
-    Raises:
-        ValueError: one of them is no MXNet array, where there is a context to move it to.
     """
-    if context is None:
-        return list(arrays)
-    for array in arrays:
-        if not isinstance(array, mx.nd.NDArray):
-            raise ValueError(f"expected MXNet arrays, got {type(array).__name__}: convert it with mx.nd.array.")
     return [a.as_in_ctx(context) if isinstance(a, mx.np.ndarray) else a.as_in_context(context) for a in arrays]

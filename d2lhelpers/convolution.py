@@ -8,12 +8,13 @@ Padding counts each side. What deep learning calls a convolution is a cross-corr
 
 from __future__ import annotations
 
-import operator
-
 import mxnet as mx
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import nn
+
+from .checks import pair, whole
+from .sizes import output_size, receptive_field
 
 __all__ = [
     "CrossCorrelation2D",
@@ -155,72 +156,6 @@ def flip_kernel(K):
     return _like(nd.flip(k, axis=(k.ndim - 2, k.ndim - 1)), K)
 
 
-def output_size(n, k, stride=1, padding=0, dilation=1, convention="valid"):
-    """Size of a convolution's or a pooling's output along one axis.
-
-    (n + 2 padding - dilation (k - 1) - 1) / stride + 1, the division rounded down ("valid": convolution, and pooling
-    unless told otherwise) or up ("full": pooling with ``pooling_convention="full"``, in Gluon ``ceil_mode=True``).
-
-    Args:
-        n: input size, at least 1.
-        k: kernel size, at least 1.
-        stride: step of the window, at least 1.
-        padding: zeros on each side, at least 0.
-        dilation: distance of neighbouring kernel weights, at least 1.
-        convention: "valid" or "full".
-
-    Returns:
-        The size, an int of at least 1.
-
-    Raises:
-        ValueError: an argument below its least value, a kernel larger than the padded input, an unknown convention.
-
-    Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv 1603.07285, relationship 15.
-    """
-    n, k = _integer(n, "n", 1), _integer(k, "k", 1)
-    stride, padding = _integer(stride, "stride", 1), _integer(padding, "padding", 0)
-    dilation = _integer(dilation, "dilation", 1)
-    if convention not in ("valid", "full"):
-        raise ValueError(f'The convention is "valid" (round down) or "full" (round up), not {convention!r}.')
-    span = dilation * (k - 1) + 1
-    room = n + 2 * padding - span
-    if room < 0:
-        raise ValueError(
-            f"A kernel that spans {span} does not fit into an input of {n} with padding {padding} on each side: "
-            f"pad {padding - room // 2} or more, or take a smaller kernel."
-        )
-    return (room if convention == "valid" else room + stride - 1) // stride + 1
-
-
-def receptive_field(layers):
-    """How many input pixels one output pixel of a stack of layers spans along one axis, first to last one it sees.
-
-    Each layer widens the field by dilation (kernel - 1), counted in its own input's pixels, and one of those is as many
-    pixels of the image as the strides before it multiply to.
-
-    Args:
-        layers: convolutions and poolings, input side first, each as (kernel, stride) or (kernel, stride, dilation).
-
-    Returns:
-        The size of the field, an int; 1 for no layers.
-
-    Raises:
-        ValueError: a layer is not two or three integers of at least 1.
-
-    Source: Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill, 2019
-    (https://distill.pub/2019/computing-receptive-fields/), equation 2.
-    """
-    field, step = 1, 1
-    for layer in layers:
-        if not isinstance(layer, (tuple, list)) or len(layer) not in (2, 3):
-            raise ValueError(f"A layer is (kernel, stride) or (kernel, stride, dilation), not {layer!r}.")
-        kernel, stride = _integer(layer[0], "kernel", 1), _integer(layer[1], "stride", 1)
-        dilation = _integer(layer[2], "dilation", 1) if len(layer) == 3 else 1
-        field += dilation * (kernel - 1) * step
-        step *= stride
-    return field
-
-
 class CrossCorrelation2D(nn.Block):
     """A layer that cross-correlates one image with one kernel and adds one bias; both are learned.
 
@@ -244,7 +179,7 @@ class CrossCorrelation2D(nn.Block):
     def __init__(self, kernel_size, use_bias=True, weight_initializer=None, **kwargs):
         """Make the parameters; see the class for the arguments."""
         super().__init__(**kwargs)
-        shape = _pair(kernel_size, "kernel_size", 1)
+        shape = pair(kernel_size, "kernel_size", 1)
         with self.name_scope():
             self.weight = self.params.get("weight", shape=shape, init=weight_initializer)
             self.bias = self.params.get("bias", shape=(1,), init="zeros") if use_bias else None
@@ -309,24 +244,6 @@ def _like(array, model):
     return array.as_np_ndarray() if isinstance(model, mx.np.ndarray) else array
 
 
-def _integer(value, name, least):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < least or isinstance(value, bool):
-        raise ValueError(f"{name} is an integer of {least} or more, not {value!r}.")
-    return number
-
-
-def _pair(value, name, least):
-    if not isinstance(value, (tuple, list)):
-        value = (value, value)
-    if len(value) != 2:
-        raise ValueError(f"{name} is one integer or two (rows, columns), not {value!r}.")
-    return tuple(_integer(item, name, least) for item in value)
-
-
 def _check_arrays(**named):
     """Each of name=(array, rank, shape in words) is an MXNet array of that rank; all are of one kind and one dtype."""
     for name, (array, rank, shape) in named.items():
@@ -366,8 +283,8 @@ def _checked(X, K, bias, stride, padding, dilation, groups):
     _check_arrays(X=(X, 4, "(N, C, H, W)"), K=(K, 4, "(O, C / groups, h, w)"))
     if _dtype(X) not in ("float32", "float64"):
         raise ValueError(f"X is float32 or float64, not {_dtype(X)}: convert it by astype.")
-    stride, padding = _pair(stride, "stride", 1), _pair(padding, "padding", 0)
-    dilation, groups = _pair(dilation, "dilation", 1), _integer(groups, "groups", 1)
+    stride, padding = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    dilation, groups = pair(dilation, "dilation", 1), whole(groups, "groups", 1)
     _check_channels(X.shape[1], K.shape[1], groups)
     num_out = K.shape[0]
     if num_out % groups:

@@ -16,7 +16,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from .convolution import output_size
+from .checks import as_numpy, one_of, pair, whole
+from .sizes import output_size
 
 __all__ = [
     "COLORS",
@@ -54,35 +55,16 @@ _CHARACTERS_PER_CELL = 5.3  # of an equation
 _OUTSIDE = {"facecolor": "none", "edgecolor": "#d4d4d4", "linewidth": 0.8, "zorder": 0.8}
 
 
-def _whole(value, name, smallest):
-    if np.ndim(value) or int(value) != value or value < smallest:
-        raise ValueError(f"{name} must be a whole number of at least {smallest}, but is {value!r}.")
-    return int(value)
-
-
-def _pair(value, name, smallest):
-    """Return ``value``, one number or (vertical, horizontal), as a pair."""
-    pair = (value, value) if np.ndim(value) == 0 else tuple(value)
-    if len(pair) != 2:
-        raise ValueError(f"{name} must be one whole number or two (vertical, horizontal), but is {value!r}.")
-    return _whole(pair[0], name, smallest), _whole(pair[1], name, smallest)
-
-
-def _choice(value, name, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
-
-
 def _array(values, ndim, name):
     """Return ``values``, an array of MXNet or anything NumPy takes, as a NumPy array with ``ndim`` axes."""
-    array = np.asarray(values.asnumpy() if hasattr(values, "asnumpy") else values, dtype=float)
+    array = as_numpy(values).astype(float)
     if array.ndim != ndim or array.size == 0:
         raise ValueError(f"{name} must be a non-empty array with {ndim} axes, but its shape is {array.shape}.")
     return array
 
 
 def _position(position, shape):
-    row, column = _pair(position, "position", 0)
+    row, column = pair(position, "position", 0)
     if row >= shape[0] or column >= shape[1]:
         raise ValueError(f"position {(row, column)} lies outside the output, whose size is {_size(shape)}.")
     return row, column
@@ -255,8 +237,8 @@ def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, co
     Raises:
         ValueError: where a rank, an option or a position is wrong, or the kernel does not fit.
     """
-    X, K, columns = _array(X, 2, "X"), _array(K, 2, "K"), _whole(columns, "columns", 1)
-    stride, padding, dilation = _pair(stride, "stride", 1), _pair(padding, "padding", 0), _pair(dilation, "dilation", 1)
+    X, K, columns = _array(X, 2, "X"), _array(K, 2, "K"), whole(columns, "columns", 1)
+    stride, padding, dilation = pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1)
     shape = tuple(output_size(X.shape[a], K.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
     positions = _positions(positions, shape)
 
@@ -435,10 +417,10 @@ def draw_pooling(
     Raises:
         ValueError: where a rank, an option or a position is wrong, or a window would lie outside the input.
     """
-    _choice(kind, "kind", ("max", "avg"))
-    _choice(convention, "convention", ("valid", "full"))
-    X, columns = _array(X, 2, "X"), _whole(columns, "columns", 1)
-    kernel, stride, padding = _pair(kernel, "kernel", 1), _pair(stride, "stride", 1), _pair(padding, "padding", 0)
+    one_of(kind, "kind", ("max", "avg"))
+    one_of(convention, "convention", ("valid", "full"))
+    X, columns = _array(X, 2, "X"), whole(columns, "columns", 1)
+    kernel, stride, padding = pair(kernel, "kernel", 1), pair(stride, "stride", 1), pair(padding, "padding", 0)
     shape = tuple(output_size(X.shape[a], kernel[a], stride[a], padding[a], 1, convention) for a in (0, 1))
     last = [(shape[a] - 1) * stride[a] for a in (0, 1)]
     if any(padding[a] >= kernel[a] or last[a] >= X.shape[a] + padding[a] for a in (0, 1)):
@@ -504,9 +486,9 @@ def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="
     Raises:
         ValueError: where an option is out of range, or the kernel does not fit.
     """
-    _choice(convention, "convention", ("valid", "full"))
-    size, kernel, stride = _whole(size, "size", 1), _whole(kernel, "kernel", 1), _whole(stride, "stride", 1)
-    padding, dilation = _whole(padding, "padding", 0), _whole(dilation, "dilation", 1)
+    one_of(convention, "convention", ("valid", "full"))
+    size, kernel, stride = whole(size, "size", 1), whole(kernel, "kernel", 1), whole(stride, "stride", 1)
+    padding, dilation = whole(padding, "padding", 0), whole(dilation, "dilation", 1)
     num_windows = output_size(size, kernel, stride, padding, dilation, convention)
     taps = [[n * stride + t * dilation for t in range(kernel)] for n in range(num_windows)]
     met = {cell for window in taps for cell in window}
@@ -557,8 +539,8 @@ def draw_groups(channels, num_filter, num_groups, title=None, ax=None):
     Raises:
         ValueError: where a number of groups does not divide the channels.
     """
-    channels, num_filter = _whole(channels, "channels", 1), _whole(num_filter, "num_filter", 1)
-    if any(_whole(groups, "num_group", 1) and (channels % groups or num_filter % groups) for groups in num_groups):
+    channels, num_filter = whole(channels, "channels", 1), whole(num_filter, "num_filter", 1)
+    if any(whole(groups, "num_group", 1) and (channels % groups or num_filter % groups) for groups in num_groups):
         raise ValueError(
             f"num_groups must divide the channels in ({channels}) and out ({num_filter}), but is {num_groups}."
         )

@@ -17,6 +17,9 @@ _BLOCK = 16
 _MOST_PADDING = 1.6
 # Where Gluon keeps the layers and networks whose forward passes are known to be the same for each minibatch.
 _TRACEABLE = ("mxnet.gluon.nn.", "mxnet.gluon.contrib.nn.", "mxnet.gluon.model_zoo.")
+# A `HybridLambda` may hold any function. A `PReLU` in a graph writes its output over its input, and then computes the
+# gradient of its slope from the one in place of the other.
+_NEVER = (nn.HybridLambda, nn.PReLU)
 
 
 class ConvolveAndPool(gluon.HybridBlock):
@@ -100,16 +103,17 @@ def as_one_graph(net):
     Args:
         net: a Gluon block. One of Gluon's own hybrid layers (``gluon.nn``, ``gluon.contrib.nn``), a network of the
             model zoo, or an ``nn.Sequential`` or ``nn.HybridSequential`` of these becomes a graph. Anything else is
-            given back as it is: a block with a forward pass of its own (a subclass, a ``Lambda``) may decide in Python
-            what it does, which a graph would do once and for all. So is one with hooks, which a graph would not call,
-            one of which a part is hybridised already, and an ``nn.Sequential`` inside another block.
+            given back as it is: a block with a forward pass of its own (a subclass, a ``Lambda``, a method put on the
+            block itself) may decide in Python what it does, which a graph would do once and for all. So is one with
+            hooks, which a graph would not call, one of which a part is hybridised already, an ``nn.Sequential`` inside
+            another block, and one that holds an ``nn.PReLU``, whose gradient MXNet gets wrong in a graph.
 
     Yields:
         a callable: a minibatch to the network's output.
     """
     row = type(net) in (nn.Sequential, nn.HybridSequential)
     layers = list(net) if row else [net]
-    if not all(_is_traceable(layer) for layer in layers) or _hooks(net):
+    if not all(_is_traceable(layer) for layer in layers) or _hooks(net) or _has_methods_of_its_own(net):
         yield net
         return
     try:
@@ -121,7 +125,7 @@ def as_one_graph(net):
 
 def _blocks(net):
     """The block, and all that are in it."""
-    blocks = []
+    blocks: list[gluon.Block] = []
     net.apply(blocks.append)
     return blocks
 
@@ -130,10 +134,16 @@ def _is_traceable(layer):
     return all(
         isinstance(block, gluon.HybridBlock)
         and type(block).__module__.startswith(_TRACEABLE)
-        and type(block) is not nn.HybridLambda
+        and type(block) not in _NEVER
         and not block._active
+        and not _has_methods_of_its_own(block)
         for block in _blocks(layer)
     )
+
+
+def _has_methods_of_its_own(block):
+    """Whether something on the block itself hides a method of its class."""
+    return any(callable(getattr(type(block), name, None)) for name in vars(block))
 
 
 def _hooks(net):

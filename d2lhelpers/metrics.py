@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 import mxnet as mx
 import numpy as np
+from mxnet import autograd
 
-from .context import context_of, move_to
+from .checks import as_numpy, shown
+from .context import contexts_for
+from .minibatches import autograd_left_alone, check_iterator, divided, pair_of, scores
 
 __all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
 
@@ -33,7 +38,7 @@ def count_correct(output, label):
     """How many rows have their largest entry at the label.
 
     Args:
-        output: MXNet array of shape (samples, classes).
+        output: MXNet array of shape (samples, classes); a row that holds NaN counts as wrong.
         label: MXNet array of shape (samples,), class numbers; one that is no class counts as wrong.
 
     Returns:
@@ -47,8 +52,10 @@ def count_correct(output, label):
     scores, label = output.as_nd_ndarray(), label.as_nd_ndarray()
     if scores.dtype not in (np.float32, np.float64):
         scores = scores.astype("float64")
-    predicted, label = (array.astype("float32", copy=False) for array in (scores.argmax(axis=1), label))
-    return (predicted == label).sum()
+    # argmax takes the first NaN for the largest entry.
+    of_numbers = (scores == scores).min(axis=1)
+    predicted, label, of_numbers = (a.astype("float32", copy=False) for a in (scores.argmax(axis=1), label, of_numbers))
+    return ((predicted == label) * of_numbers).sum()
 
 
 def accuracy(output, label) -> float:
@@ -68,47 +75,46 @@ def accuracy(output, label) -> float:
     return count_correct(output, label).asnumpy().item() / output.shape[0]
 
 
-def evaluate_accuracy(data_iterator, net, context: mx.Context | None = None) -> float:
+def evaluate_accuracy(
+    data_iterator: Iterable[tuple[mx.nd.NDArray, mx.nd.NDArray]],
+    net: Callable[[mx.nd.NDArray], mx.nd.NDArray],
+    context: mx.Context | Sequence[mx.Context] | None = None,
+) -> float:
     """The fraction of all samples of an iterator that a network classifies right.
 
     Samples are counted, not batches, so a last batch that is smaller weighs what it holds. The engine is waited for
-    once, at the end.
+    once, at the end. Nothing is recorded, and the network predicts, whatever ``autograd`` does outside.
 
     Args:
         data_iterator: yields ``(X, y)`` of MXNet arrays: X whatever the network takes, y of shape (samples,).
         net: a Gluon block or any callable that returns an array of shape (samples, classes).
-        context: where to compute; by default where the network's parameters are.
+        context: where to compute; by default where the network's parameters are. Over several contexts each minibatch
+            is divided.
 
     Returns:
         a Python float in [0, 1].
 
     Raises:
-        ValueError: the iterator is empty (a generator that was used up, say), or a batch holds no MXNet arrays or what
-            ``accuracy`` refuses.
+        ValueError: the iterator is empty (a generator that was used up, say) or yields something else, the network
+            cannot be run on it, returns something else or is not on the context, or the context is none.
         RuntimeError: the network is not initialised.
     """
-    if context is None:
-        context = context_of(net)
-    num_correct, num_samples = 0, 0
-    for X, y in data_iterator:
-        X, y = move_to(context, X, y)
-        num_correct = count_correct(net(X), y) + num_correct
-        num_samples += y.shape[0]
+    if not callable(net):
+        raise ValueError(f"net must be a Gluon block or a function, not {shown(net)}: give the network.")
+    check_iterator(data_iterator, "the data iterator")
+    contexts = contexts_for(net, context, "context")
+    hits: dict[mx.Context, mx.nd.NDArray] = {}
+    num_samples = 0
+    with autograd_left_alone(), autograd.pause():
+        for batch in data_iterator:
+            X, y = pair_of(batch, "the data iterator")
+            for X_part, y_part in divided(X, y, contexts):
+                count = count_correct(scores(net, X_part, y_part.shape[0]), y_part)
+                hits[y_part.ctx] = count + hits.get(y_part.ctx, 0)
+            num_samples += y.shape[0]
     if num_samples == 0:
         raise ValueError("the data iterator yielded no batch: give one that can be iterated again and is not empty.")
-    return num_correct.asnumpy().item() / num_samples
-
-
-def as_numpy(values) -> np.ndarray:
-    """The values as a NumPy array.
-
-    Args:
-        values: an MXNet array, which is waited for, or anything that NumPy takes.
-
-    Returns:
-        a NumPy array of the same shape.
-    """
-    return values.asnumpy() if isinstance(values, mx.nd.NDArray) else np.asarray(values)
+    return sum(count.asnumpy().item() for count in hits.values()) / num_samples
 
 
 def _class_numbers(values, name: str, num_classes: int) -> np.ndarray:

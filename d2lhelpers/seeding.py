@@ -7,6 +7,8 @@ import random
 import mxnet as mx
 import numpy as np
 
+from .checks import whole
+
 __all__ = ["seed_everything"]
 
 
@@ -22,8 +24,7 @@ def seed_everything(seed: int) -> None:
     Raises:
         ValueError: the seed is something else.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-        raise ValueError(f"a seed is an integer from 0 to 2**31 - 1, not {seed!r}: give one such as 0.")
-    random.seed(int(seed))
-    np.random.seed(int(seed))
-    mx.random.seed(int(seed))
+    seed = whole(seed, "seed", 0, most=2**31 - 1)
+    random.seed(seed)
+    np.random.seed(seed)
+    mx.random.seed(seed)

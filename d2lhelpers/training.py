@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import collections.abc
+import collections
+import contextlib
+import math
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 
 import mxnet as mx
+import numpy as np
 from mxnet import autograd, gluon
 from tqdm import tqdm
 
-from .context import context_of, move_to
+from .checks import flag, number, shown, whole
+from .context import contexts_for, contexts_of
 from .graphs import as_one_graph
 from .metrics import count_correct, evaluate_accuracy
+from .minibatches import autograd_left_alone, check_iterator, divided, pair_of, reason, scores
 
 __all__ = ["History", "fit"]
 
@@ -39,16 +45,23 @@ class History:
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
 
+    def _leave_out_unfinished(self) -> None:
+        """Cut the lists to whole epochs: an interruption may fall between two of them."""
+        lists = [self.loss, self.train_accuracy, self.seconds, *([self.test_accuracy] if self.test_accuracy else [])]
+        whole_epochs = min(map(len, lists))
+        for values in lists:
+            del values[whole_epochs:]
+
 
 def fit(
-    net,
-    train_iter,
-    test_iter,
+    net: gluon.Block,
+    train_iter: Iterable[tuple[mx.nd.NDArray, mx.nd.NDArray]],
+    test_iter: Iterable[tuple[mx.nd.NDArray, mx.nd.NDArray]] | None,
     num_epochs: int,
     lr: float | None = None,
     trainer: gluon.Trainer | None = None,
-    loss=None,
-    ctx: mx.Context | None = None,
+    loss: Callable[[mx.nd.NDArray, mx.nd.NDArray], mx.nd.NDArray] | None = None,
+    ctx: mx.Context | Sequence[mx.Context] | None = None,
     print_epochs: bool = False,
     progress: bool | None = None,
     divisor: int | None = None,
@@ -59,7 +72,8 @@ def fit(
     up where the network is and read at the end of an epoch; before that the loop waits only where it is more than 16
     minibatches ahead of MXNet's engine. Gluon's own layers, in a row or alone, and networks of its model zoo run as one
     static graph (``graphs.as_one_graph`` says which), whose results are the plain network's up to rounding; any other
-    block is called as it is.
+    block is called as it is. Arguments are looked at before anything is trained, and every minibatch before it is used;
+    a test iterator of one's own class is looked at when the first epoch is tested.
 
     Args:
         net: an initialised Gluon block; takes X, returns scores of shape (samples, classes).
@@ -67,9 +81,10 @@ def fit(
             numbers. They are not checked: Gluon's loss takes a number that is no class for the nearest one.
         test_iter: the same for the test after each epoch; None for no test.
         num_epochs: how often all the training data are seen, at least 1.
-        lr: learning rate of plain minibatch stochastic gradient descent; or give ``trainer``.
+        lr: learning rate of plain minibatch stochastic gradient descent, above 0; or give ``trainer``.
         trainer: a ``gluon.Trainer`` over the parameters of ``net``; or give ``lr``.
-        loss: a Gluon loss; ``SoftmaxCrossEntropyLoss()`` by default.
+        loss: a Gluon loss, or a function of scores and labels, that returns one number a sample;
+            ``SoftmaxCrossEntropyLoss()`` by default.
         ctx: where to compute; by default where the network's parameters are.
         print_epochs: print a line after each epoch (needs ``test_iter``).
         progress: show a tqdm bar on stderr; by default only where that is a terminal.
@@ -80,39 +95,54 @@ def fit(
         the history; what there is of it if the run was interrupted from the keyboard.
 
     Raises:
-        ValueError: neither or both of ``lr`` and ``trainer``, ``num_epochs`` or ``divisor`` below 1, a line for each
-            epoch without a test, an iterator that is empty or can be used only once, or a minibatch that
-            ``evaluate_accuracy`` refuses.
+        ValueError: neither or both of ``lr`` and ``trainer``, an argument of a wrong kind or out of its range, an
+            iterator that is empty or can be used only once, a minibatch or a loss of another shape, a network that
+            cannot be run on it, nothing to train, or a trainer of another network.
         RuntimeError: the network is not initialised.
+        FloatingPointError: at the end of an epoch the loss or a parameter is NaN or infinite: the training diverged, or
+            the data held such a number.
     """
+    if not isinstance(net, gluon.Block):
+        raise ValueError(f"net must be a Gluon block, not {shown(net)}: give the network.")
+    num_epochs = whole(num_epochs, "num_epochs", 1, example=10)
     if (lr is None) == (trainer is None):
         raise ValueError("fit needs either lr, for plain SGD, or a trainer: give exactly one of them.")
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs must be at least 1, not {num_epochs}.")
-    if divisor is not None and divisor < 1:
-        raise ValueError(f"divisor must be at least 1, not {divisor}: leave it out to divide by each minibatch's size.")
+    if lr is not None:
+        lr = number(lr, "lr", above=0)
+    if trainer is not None and not isinstance(trainer, gluon.Trainer):
+        raise ValueError(f"trainer must be a gluon.Trainer, not {shown(trainer)}: give lr for plain SGD.")
+    if loss is not None and not callable(loss):
+        raise ValueError(f"loss must be a Gluon loss or a function, not {shown(loss)}: leave it out for cross-entropy.")
+    if divisor is not None:
+        divisor = whole(divisor, "divisor", 1, example=256)
+    print_epochs = flag(print_epochs, "print_epochs")
+    show = _is_terminal(sys.stderr) if progress is None else flag(progress, "progress")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
-    if num_epochs > 1 and isinstance(train_iter, (collections.abc.Generator, map, zip)):
-        raise ValueError(
-            f"expected minibatches that can be iterated again, got {type(train_iter).__name__}, which is used up after "
-            "one pass: give the data iterator itself, or train for one epoch."
-        )
-    ctx = context_of(net) if ctx is None else ctx
+    check_iterator(train_iter, "train_iter", num_epochs)
+    if test_iter is not None:
+        check_iterator(test_iter, "test_iter", num_epochs)
+    contexts = contexts_for(net, ctx, "ctx")
+    loss = gluon.loss.SoftmaxCrossEntropyLoss() if loss is None else loss
+    parameters = _parameters(net, loss, trainer, contexts)
     if trainer is None:
         trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr})
-    loss = gluon.loss.SoftmaxCrossEntropyLoss() if loss is None else loss
-    show = sys.stderr.isatty() if progress is None else progress
+
     history = History()
     try:
-        num_batches = num_epochs * len(train_iter) if hasattr(train_iter, "__len__") else None
-        with as_one_graph(net) as graph, tqdm(total=num_batches, unit="batch", disable=not show) as bar:
+        num_batches = num_epochs * len(train_iter) if isinstance(train_iter, Sized) else None
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(autograd_left_alone())
+            stack.enter_context(autograd.pause())  # whatever is recorded outside, an update is no part of it
+            graph = stack.enter_context(as_one_graph(net))
+            bar = stack.enter_context(tqdm(total=num_batches, unit="batch", disable=not show))
+            step = _Step(graph, loss, trainer, parameters, contexts, divisor)
             for epoch in range(num_epochs):
                 start = time.perf_counter()
-                mean_loss, train_accuracy = _train_epoch(graph, train_iter, trainer, loss, ctx, divisor, bar)
+                mean_loss, train_accuracy = _train_epoch(step, train_iter, bar)
                 seconds = time.perf_counter() - start
-                test_accuracy = None if test_iter is None else evaluate_accuracy(test_iter, graph, ctx)
-                # All four lists grow together, so that an interruption leaves whole epochs only.
+                _check_finite(parameters, mean_loss, epoch)
+                test_accuracy = None if test_iter is None else evaluate_accuracy(test_iter, graph, contexts)
                 history.seconds.append(seconds)
                 history.loss.append(mean_loss)
                 history.train_accuracy.append(train_accuracy)
@@ -124,27 +154,118 @@ def fit(
                     print(f"Epoch {epoch}. Loss : {mean_loss:f}, {accuracies}")
     except KeyboardInterrupt:
         history.interrupted = True
+        history._leave_out_unfinished()
+    except Exception:
+        # What MXNet's engine still has to say of it must not be said to the next one who asks for a result.
+        with contextlib.suppress(mx.MXNetError):
+            mx.nd.waitall()
+        raise
     return history
 
 
-def _train_epoch(net, train_iter, trainer, loss, ctx, divisor, bar) -> tuple[float, float]:
-    """One pass over the training data; returns the mean loss and the accuracy over its samples."""
-    loss_sum, num_correct, num_samples = 0, 0, 0
-    running = collections.deque()
-    for X, y in train_iter:
-        X, y = move_to(ctx, X, y)
+def _is_terminal(stream) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _parameters(net, loss, trainer, contexts) -> list[gluon.Parameter]:
+    """The parameters of network and loss, once it is certain that each that is to be trained will have a gradient."""
+    own_parameters = list(net.collect_params().values())
+    parameters = own_parameters + (list(loss.collect_params().values()) if isinstance(loss, gluon.Block) else [])
+    known = set(map(id, parameters))
+    trained = own_parameters if trainer is None else trainer._params
+    trained = [parameter for parameter in trained if parameter.grad_req != "null"]
+    for parameter in trained:
+        if id(parameter) not in known:
+            raise ValueError(
+                f"the trainer is to train {parameter.name}, which is no parameter of this network or loss: make it of "
+                "net.collect_params()."
+            )
+    if not trained:
+        raise ValueError("there is nothing to train: give a network with a parameter whose grad_req is not 'null'.")
+    own = contexts_of(net)
+    if set(contexts) != set(own):
+        raise ValueError(
+            f"the network is on {own} and to be trained on {contexts} only: leave ctx out, or move the network with "
+            f"net.collect_params().reset_ctx({contexts})."
+        )
+    return parameters
+
+
+class _Step:
+    """One update of the network by one minibatch, divided over the devices."""
+
+    def __init__(self, graph, loss, trainer, parameters, contexts, divisor):
+        self._graph, self._loss, self._trainer = graph, loss, trainer
+        self._contexts, self._divisor = contexts, divisor
+        self._adding = [parameter for parameter in parameters if parameter.grad_req == "add"]
+
+    def __call__(self, X, y) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
+        """Make the update; returns scores, labels and losses, one number a sample, for each device that had samples."""
+        parts = divided(X, y, self._contexts)
         with autograd.record():
-            y_hat = net(X)
-            batch_loss = loss(y_hat, y)
-        batch_loss.backward()
-        trainer.step(divisor or y.shape[0])
-        loss_sum = batch_loss.astype("float64").sum() + loss_sum
-        num_correct = count_correct(y_hat, y) + num_correct
+            outputs = [scores(self._graph, X_part, y_part.shape[0]) for X_part, y_part in parts]
+            losses = [self._losses(y_hat, y_part) for y_hat, (_, y_part) in zip(outputs, parts)]
+            # The trainer wants a gradient of every device: one without a sample takes the first, its loss times zero.
+            idle = [divided(X[:1], y[:1], [context])[0] for context in self._contexts[len(parts) :]]
+            nothing = [0 * self._losses(self._graph(X_part), y_part) for X_part, y_part in idle]
+        for parameter in self._adding:
+            parameter.zero_grad()
+        autograd.backward(losses + nothing)
+        self._trainer.step(self._divisor or y.shape[0])
+        return [(y_hat, y_part, loss) for y_hat, (_, y_part), loss in zip(outputs, parts, losses)]
+
+    def _losses(self, y_hat, y):
+        try:
+            losses = self._loss(y_hat, y)
+        except mx.MXNetError as error:
+            raise ValueError(
+                f"the loss does not take scores of shape {y_hat.shape} and class numbers of shape {y.shape}: give one "
+                f"such as gluon.loss.SoftmaxCrossEntropyLoss() (MXNet: {reason(error)})."
+            ) from error
+        if not isinstance(losses, mx.nd.NDArray) or losses.shape != y.shape:
+            got = losses.shape if isinstance(losses, mx.nd.NDArray) else type(losses).__name__
+            raise ValueError(
+                f"the loss must return one number a sample, of shape {y.shape}, not {got}: leave out its mean or sum, "
+                "fit divides by the samples itself."
+            )
+        return losses
+
+
+def _train_epoch(step, train_iter, bar) -> tuple[float, float]:
+    """One pass over the training data; returns the mean loss and the accuracy over its samples."""
+    loss_sums: dict[mx.Context, mx.nd.NDArray] = {}
+    hits: dict[mx.Context, mx.nd.NDArray] = {}
+    num_samples = 0
+    running: collections.deque[mx.nd.NDArray] = collections.deque()
+    for batch in train_iter:
+        X, y = pair_of(batch, "train_iter")
+        for y_hat, y_part, losses in step(X, y):
+            context = y_part.ctx
+            loss_sums[context] = losses.astype("float64").sum() + loss_sums.get(context, 0)
+            hits[context] = count_correct(y_hat, y_part) + hits.get(context, 0)
+            newest = hits[context]
         num_samples += y.shape[0]
-        running.append(num_correct)
+        running.append(newest)
         if len(running) > _MAX_AHEAD:
             running.popleft().wait_to_read()
         bar.update()
     if num_samples == 0:
         raise ValueError("train_iter yielded no batch: give one that is not empty and can be iterated again.")
-    return loss_sum.asnumpy().item() / num_samples, num_correct.asnumpy().item() / num_samples
+    return tuple(sum(each.asnumpy().item() for each in sums.values()) / num_samples for sums in (loss_sums, hits))
+
+
+def _check_finite(parameters, mean_loss, epoch) -> None:
+    """Say that the training diverged: the accuracies of such a network may look alive."""
+    wrong = [parameter.name for parameter in parameters if not _is_finite(parameter)]
+    if wrong or not math.isfinite(mean_loss):
+        raise FloatingPointError(
+            f"after epoch {epoch} the mean loss is {mean_loss:g}"
+            f"{f' and {wrong[0]} holds NaN or infinity' if wrong else ''}: take a smaller learning rate, or look for "
+            "such numbers in the data."
+        )
+
+
+def _is_finite(parameter) -> bool:
+    if parameter._data is None or parameter._stype != "default" or np.dtype(parameter.dtype).kind != "f":
+        return True
+    return all(mx.nd.all_finite(data.as_nd_ndarray()).asnumpy().item() == 1 for data in parameter.list_data())

@@ -1,4 +1,4 @@
-from d2lhelpers.augmentation import AugmentedIterator, random_crop, random_flip
+from d2lhelpers.augmentation import random_crop, random_flip
 from d2lhelpers.seeding import seed_everything
 
 import mxnet as mx
@@ -108,32 +108,3 @@ def test_a_seed_is_no_generator(change, rng):
 def test_a_padding_that_is_no_number_of_pixels_is_refused(padding):
     with pytest.raises(ValueError, match=f"padding must be a whole number of at least 0, not {padding!r}"):
         random_crop(np.zeros((1, 1, 4, 4)), padding)
-
-
-class Twice:
-    """Two minibatches, again at each pass."""
-
-    def __len__(self):
-        return 2
-
-    def __iter__(self):
-        yield np.full((2, 1, 1, 1), 1.0), [0, 1]
-        yield np.full((1, 1, 1, 1), 2.0), [2]
-
-
-def test_steps_change_the_images_in_order_and_leave_the_labels():
-    augmented = AugmentedIterator(Twice(), lambda X: X + 1, lambda X: X * 10)
-    assert len(augmented) == 2
-    for _ in range(2):
-        assert [(X.ravel().tolist(), y) for X, y in augmented] == [([20.0, 20.0], [0, 1]), ([30.0], [2])]
-
-
-def test_each_pass_draws_anew():
-    X = images((30, 1, 4, 4))
-    augmented = AugmentedIterator([(X, None)], random_flip)
-    assert not np.array_equal(next(iter(augmented))[0], next(iter(augmented))[0])
-
-
-def test_minibatches_that_can_be_had_only_once_are_refused():
-    with pytest.raises(ValueError, match="got generator, which is used up after one pass"):
-        AugmentedIterator((pair for pair in Twice()), random_flip)

@@ -58,7 +58,7 @@ def test_each_variant_switches_on_what_it_is_called(script, monkeypatch):
     seen = {}
 
     def spy(net, train_iter, test_iter, num_epochs, trainer):
-        names = {getattr(step, "func", step).__name__ for step in train_iter._steps}
+        names = {getattr(step, "func", step).__name__ for step in train_iter._transforms}
         normalised = any("batchnorm" in name for name in net.collect_params())
         seen[variant] = names | ({"batch_norm"} if normalised else set())
 

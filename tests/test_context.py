@@ -1,6 +1,6 @@
 import d2lhelpers
 from d2lhelpers import context
-from d2lhelpers.context import context_of, explain_context, move_to, try_all_gpus, try_gpu
+from d2lhelpers.context import contexts_for, contexts_of, explain_context, move_to, try_all_gpus, try_gpu
 
 import mxnet as mx
 import pytest
@@ -83,9 +83,11 @@ def test_a_wish_that_is_none_is_refused(monkeypatch, wish):
         try_gpu()
 
 
-def test_a_negative_number_is_refused():
-    with pytest.raises(ValueError, match="0 or more, not -1"):
-        try_gpu(-1)
+@pytest.mark.parametrize("number", [-1, 1.0, "0", None, True])
+def test_what_is_no_number_of_a_gpu_is_refused(number):
+    for function in (try_gpu, explain_context):
+        with pytest.raises(ValueError, match=f"a GPU's number must be a whole number of at least 0, not {number!r}"):
+            function(number)
 
 
 def test_the_reason_tells_a_cpu_build_from_a_missing_gpu(gpus, monkeypatch):
@@ -106,22 +108,59 @@ def test_the_reason_tells_a_cpu_build_from_a_missing_gpu(gpus, monkeypatch):
     assert "MXNet sees 1 GPU, so there is no gpu(4)" in explain_context(4)
 
 
-def test_context_of():
+def dense(**options):
     net = mx.gluon.nn.Dense(1)
-    with pytest.raises(RuntimeError, match="is not initialised: call net.initialize"):
-        context_of(net)
-    net.initialize(ctx=mx.cpu(1))
-    assert context_of(net) == mx.cpu(1)
-    assert context_of(mx.gluon.nn.Flatten()) is None and context_of(len) is None
+    net.initialize(**options)
+    return net
 
 
-def test_move_to_takes_mxnets_arrays():
+def test_a_network_is_where_all_its_parameters_are():
+    assert contexts_of(dense(ctx=mx.cpu(1))) == [mx.cpu(1)]
+    assert contexts_of(dense(ctx=[mx.cpu(2), mx.cpu(1)])) == [mx.cpu(2), mx.cpu(1)]
+    assert contexts_of(mx.gluon.nn.Flatten()) == contexts_of(len) == []
+    parts = mx.gluon.nn.Sequential()
+    parts.add(dense(ctx=[mx.cpu(0), mx.cpu(1), mx.cpu(2)]), dense(ctx=[mx.cpu(2), mx.cpu(1)]))
+    assert contexts_of(parts) == [mx.cpu(1), mx.cpu(2)]
+    apart = mx.gluon.nn.Sequential()
+    apart.add(dense(ctx=mx.cpu(1)), dense(ctx=mx.cpu(2)))
+    assert contexts_of(apart) == [mx.cpu(1)]
+
+
+def test_every_parameter_must_be_initialised():
+    net = mx.gluon.nn.Sequential()
+    net.add(dense(), mx.gluon.nn.Dense(1))
+    with pytest.raises(RuntimeError, match=f"{net[1].weight.name} is not initialised: call net.initialize"):
+        contexts_of(net)
+
+
+def test_the_caller_says_where_to_run_among_the_networks_contexts():
+    net = dense(ctx=[mx.cpu(0), mx.cpu(1)])
+    assert contexts_for(net, None, "ctx") == [mx.cpu(0), mx.cpu(1)]
+    assert contexts_for(net, mx.cpu(1), "ctx") == contexts_for(net, [mx.cpu(1)], "ctx") == [mx.cpu(1)]
+    assert contexts_for(len, (mx.cpu(3), mx.cpu(2)), "ctx") == [mx.cpu(3), mx.cpu(2)]
+    with pytest.raises(
+        ValueError, match=r"parameters are on \[cpu\(0\), cpu\(1\)\], and ctx is cpu\(2\): leave ctx out"
+    ):
+        contexts_for(net, mx.cpu(2), "ctx")
+
+
+@pytest.mark.parametrize("wrong", ["cpu", 0, [], [mx.cpu(), "cpu"], [mx.cpu(0), mx.cpu(0)], {mx.cpu(0)}])
+def test_what_is_no_context_is_refused(wrong):
+    with pytest.raises(ValueError, match="ctx must be an mx.Context or a list of different ones, not .*: give for"):
+        contexts_for(dense(), wrong, "ctx")
+
+
+def test_a_gpu_that_mxnet_does_not_see_is_refused(gpus):
+    gpus(1)
+    assert contexts_for(len, mx.gpu(0), "ctx") == [mx.gpu(0)]
+    with pytest.raises(ValueError, match=r"context names gpu\(1\), but .*: give try_gpu\(\)"):
+        contexts_for(len, mx.gpu(1), "context")
+
+
+def test_move_to_takes_both_kinds_of_arrays():
     moved = move_to(mx.cpu(1), mx.nd.ones(2), mx.np.ones(2))
     assert [array.ctx for array in moved] == [mx.cpu(1)] * 2
     assert [type(array) for array in moved] == [mx.nd.NDArray, mx.np.ndarray]
-    with pytest.raises(ValueError, match="expected MXNet arrays, got list: convert it with mx.nd.array"):
-        move_to(mx.cpu(1), mx.nd.ones(2), [1, 2])
-    assert move_to(None, [1, 2]) == [[1, 2]]
 
 
 def test_names_at_the_top_are_the_same():

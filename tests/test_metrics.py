@@ -82,6 +82,28 @@ def test_evaluation_waits_once(waits):
     assert waits == ["asnumpy"]
 
 
+def test_a_row_that_holds_nan_is_no_hit(array, semantics):
+    nan = float("nan")
+    output = array([[nan, nan], [nan, 1], [1, nan], [2, 1], [-np.inf, 0]])
+    assert accuracy(output, array([0, 0, 0, 0, 1])) == 2 / 5
+    assert accuracy(output, array([1, 1, 1, 1, 0])) == 0
+
+
+def test_nothing_is_recorded_and_the_network_predicts_whatever_goes_on_outside():
+    net = gluon.nn.HybridSequential()
+    net.add(gluon.nn.Dropout(0.9), gluon.nn.Dense(2))
+    net.initialize()
+    batches = [(mx.nd.random.normal(shape=(50, 4)), mx.nd.zeros(50))]
+    expected = evaluate_accuracy(batches, net)
+    with mx.autograd.record():
+        assert [evaluate_accuracy(batches, net) for _ in range(3)] == [expected] * 3
+        assert mx.autograd.is_recording() and mx.autograd.is_training()
+        outputs = []
+        evaluate_accuracy(batches, lambda X: outputs.append(net(X)) or outputs[0])
+    with pytest.raises(mx.MXNetError):
+        outputs[0].backward()  # not recorded
+
+
 def test_data_go_where_the_net_is_or_where_the_caller_says():
     seen = []
 
@@ -91,11 +113,13 @@ def test_data_go_where_the_net_is_or_where_the_caller_says():
             return super().forward(x)
 
     net = Spy(2)
-    net.initialize(ctx=[mx.cpu(1), mx.cpu(2)])
+    net.initialize(ctx=mx.cpu(1))
     batches = [(mx.nd.ones((3, 4)), mx.nd.zeros(3))]
     evaluate_accuracy(batches, net)
+    net.collect_params().reset_ctx([mx.cpu(1), mx.cpu(2)])
     evaluate_accuracy(batches, net, mx.cpu(2))
-    assert seen == [mx.cpu(1), mx.cpu(2)]
+    evaluate_accuracy(batches, lambda X: seen.append(X.context) or X, mx.cpu(3))
+    assert seen == [mx.cpu(1), mx.cpu(2), mx.cpu(3)]
 
 
 def test_an_uninitialised_net_is_named():
@@ -108,6 +132,68 @@ def test_a_batch_of_numpys_arrays_is_refused():
     net.initialize()
     with pytest.raises(ValueError, match="expected MXNet arrays, got ndarray"):
         evaluate_accuracy([(np.ones((3, 4), np.float32), np.zeros(3))], net)
+
+
+X, y = mx.nd.ones((4, 3)), mx.nd.array([0, 1, 2, 0], dtype="int32")
+
+
+@pytest.mark.parametrize(
+    ("iterator", "message"),
+    [
+        (mx.io.NDArrayIter(X, y, 2), r"must yield pairs \(X, y\), and NDArrayIter does not: give ArrayIterator"),
+        (X, r"must yield minibatches \(X, y\), not be "),
+        (None, r"must yield minibatches \(X, y\), not be None"),
+        ("Xy", r"must yield minibatches \(X, y\), not be 'Xy'"),
+        ([X], r"must yield pairs \(X, y\), not "),
+        ([(X, y, y)], r"must yield pairs \(X, y\), not "),
+        (iter([(X, None)]), "expected MXNet arrays, got NoneType"),
+        ([(X, mx.nd.one_hot(y, 3))], r"not \(4, 3\): give y.argmax\(axis=1\) of one-hot rows"),
+        ([(X, y.reshape((4, 1)))], r"one class number a sample, not \(4, 1\): reshape it"),
+        (iter([(X, y[:2])]), r"2 rows for 2 labels, not \(4, 3\): check that X and y are of one length"),
+    ],
+)
+def test_what_are_no_minibatches_is_refused(iterator, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        evaluate_accuracy(iterator, lambda X: X)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (5, "net must be a Gluon block or a function, not 5"),
+        (lambda X: (X, X), "must return one array .* not a tuple"),
+        (lambda X: X.sum(axis=1), r"not \(4,\)"),
+        (lambda X: mx.nd.dot(X, X), r"X of mx.nd arrays of shape \(4, 3\) and dtype float32"),
+        (lambda X: mx.np.dot(X, X), "the network does not take minibatches"),
+    ],
+)
+def test_what_gives_no_scores_is_refused(net, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        evaluate_accuracy([(X, y)], net)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_error_of_the_networks_own_is_left_alone():
+    with pytest.raises(TypeError, match="my own"):
+        evaluate_accuracy([(X, y)], lambda X: (_ for _ in ()).throw(TypeError("my own")))
+
+
+@pytest.mark.parametrize("context", ["cpu", 0, mx.cpu(1), [mx.cpu(0), mx.cpu(1)]])
+def test_a_context_where_the_network_is_not_is_refused(context):
+    net = gluon.nn.Dense(2)
+    net.initialize()
+    with pytest.raises(ValueError, match="context (must be|is) "):
+        evaluate_accuracy([(X, y)], net, context)
+
+
+def test_yes_and_no_are_labels_too():
+    mx.npx.set_np()
+    try:
+        scores = mx.np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+        assert evaluate_accuracy([(scores, mx.np.array([2, 0, 3]) > 1)], lambda X: X) == 2 / 3
+    finally:
+        mx.npx.reset_np()
 
 
 @pytest.mark.parametrize("empty", [[], iter(())])

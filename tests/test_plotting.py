@@ -82,12 +82,66 @@ def test_a_confusion_matrix_is_in_fractions_of_the_true_class():
         (lambda: show_images(np.ones((2, 2, 4, 4))), r"\(N, 3, H, W\) with N at least 1, not \(2, 2, 4, 4\)"),
         (lambda: show_images(np.ones((0, 4, 4))), r"not \(0, 4, 4\)"),
         (lambda: show_images(np.ones((2, 4, 4)), ["one"]), "2 images and 1 titles"),
+        (lambda: show_images(np.ones((1, 4, 4)), 3), "titles must be texts, not 3"),
+        (lambda: show_images(np.ones((1, 4, 4)), ["$\\frac{$"]), r"titles must be a text or a formula .* dollar sign"),
+        (lambda: show_images(np.ones((1, 4, 4)), suptitle="$\\frac{$"), "suptitle must be a text or a formula"),
+        (lambda: show_images(np.ones((1, 4, 4)), num_cols=0), "num_cols must be a whole number of at least 1, not 0"),
+        (lambda: show_images("pictures"), "images must be an array of real numbers, not 'pictures'"),
+        (lambda: show_images([[[1, 2], [3]]]), "images must be an array of real numbers"),
+        (lambda: show_images(np.ones((1, 4, 4), complex)), "images must be an array of real numbers"),
+        (lambda: show_images(np.full((1, 4, 4), np.nan)), "images must be finite numbers, and some are NaN"),
+        (
+            lambda: show_images(np.full((1, 4, 4), 255.0)),
+            "numbers from 0 to 1, or whole ones to 255, .* not from 255 to",
+        ),
+        (lambda: show_images(-np.ones((1, 4, 4))), "not from -1 to -1: give both"),
+        (lambda: show_images(np.full((1, 4, 4), 256)), "not from 256 to 256"),
+        (lambda: show_images(np.ones((1, 4, 4)), vmin=1, vmax=1), "vmin, drawn black, must be below vmax, .* 1 and 1"),
+        (lambda: show_images(np.ones((1, 4, 4)), vmax=np.nan), "vmax must be a finite number, not nan"),
+        (lambda: show_images(np.ones((1, 4, 4)), vmin="0"), "vmin must be a finite number, not '0'"),
         (lambda: show_filters(np.ones((2, 4, 4))), r"num_filter, channels, kernel_h, kernel_w\), not \(2, 4, 4\)"),
-        (lambda: plot_curves([1], {}, "x", "y", "t"), "holds no curve"),
+        (lambda: show_filters(np.full((1, 1, 2, 2), np.inf)), "weight must be finite numbers"),
+        (lambda: plot_curves([1], {}, "x", "y", "t"), "curves must map at least one name to numbers, not be {}"),
+        (lambda: plot_curves([1], [1], "x", "y", "t"), r"not be \[1\]: give a dict"),
         (lambda: plot_curves([1], {"a": [1, 2]}, "x", "y", "t"), "the curve 'a' has 2 points and xs has 1"),
+        (lambda: plot_curves([1], {"a": 1}, "x", "y", "t"), "the curve 'a' must be a list of numbers"),
+        (lambda: plot_curves([1], {"a": ["b"]}, "x", "y", "t"), "the curve 'a' must be an array of real numbers"),
+        (lambda: plot_curves([1, 2], {"a": [np.nan] * 2}, "x", "y", "t"), "at least one is finite, not "),
+        (lambda: plot_curves([], {"a": []}, "x", "y", "t"), "xs must be a list of numbers"),
+        (lambda: plot_curves([1], {"$\\frac{$": [1]}, "x", "y", "t"), "a curve's name must be a text or a formula"),
+        (lambda: plot_curves([1], {"a": [1]}, "x", "$_$", "t"), "ylabel must be a text or a formula"),
+        (lambda: plot_curves([1], {"a": [1]}, "x", "y", "t", ylim=1), "ylim must be two numbers, not 1"),
+        (lambda: plot_curves([1], {"a": [1]}, "x", "y", "t", ylim=(0, np.nan)), "ylim's upper end must be a finite"),
+        (lambda: plot_curves([1], {"a": [1]}, "x", "y", "t", ylim=(1, 1)), "ylim must be two different numbers"),
         (lambda: plot_confusion_matrix(np.ones((2, 2)), "abc"), r"must have shape \(3, 3\) for these names"),
+        (lambda: plot_confusion_matrix([[1, -1], [0, 1]], "ab"), "counts of at least 0, not -1"),
+        (lambda: plot_confusion_matrix([[1, np.nan], [0, 1]], "ab"), "matrix must be finite numbers"),
+        (lambda: plot_confusion_matrix(np.ones((2, 2)), 2), "class_names must be texts, not 2"),
+        (lambda: plot_confusion_matrix(np.ones((2, 2)), "ab", numbers="no"), "numbers must be True or False, not 'no'"),
     ],
 )
-def test_bad_input_is_refused(call, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_input_is_refused_before_anything_is_drawn(call, message):
+    with pytest.raises(ValueError, match=message) as raised:
         call()
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+def test_whole_numbers_up_to_255_are_bytes():
+    picture = [[[0, 51], [255, 255]]]
+    for images in (np.array(picture, np.uint8), mx.nd.array(picture, dtype="int32")):
+        assert drawn(show_images(images)[0, 0]).tolist() == [[0, 0.2], [1, 1]]
+    for images in (np.array([[[0, 1]]]), np.array([[[False, True]]]), np.array([[[0.0, 1.001]]])):
+        assert drawn(show_images(images)[0, 0]).tolist() == [[0, 1]]
+
+
+def test_curves_are_taken_from_mxnets_arrays_and_may_have_gaps():
+    numbers = [mx.nd.array([1, 2, 3]), mx.np.array([1, 2, 3]), np.array([1, np.nan, 3])]
+    axis = plot_curves(mx.nd.arange(3), dict(zip("abc", numbers)), "$x$", r"cost in \$", r"$\frac{1}{2}$ or $\frac{")
+    assert [line.get_ydata().tolist()[::2] for line in axis.lines] == [[1, 3]] * 3
+    axis.figure.canvas.draw()
+
+
+def test_each_row_of_a_confusion_matrix_of_fractions_adds_up_to_one():
+    axis = plot_confusion_matrix(mx.nd.array([[0.3, 0.1], [0.15, 0.45]]), ["cat", "dog"])
+    np.testing.assert_allclose(drawn(axis), [[0.75, 0.25], [0.25, 0.75]], rtol=1e-6)

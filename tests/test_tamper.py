@@ -13,11 +13,13 @@ import json
 import pathlib
 import re
 
-from d2lhelpers.comparison import compare_outputs, parse_markers
-
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
+
+from nbtolerance import compare_outputs, parse_markers
+
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in ROOT.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)

@@ -1,3 +1,5 @@
+import types
+
 from d2lhelpers import training
 from d2lhelpers.graphs import ConvolveAndPool
 from d2lhelpers.seeding import seed_everything
@@ -117,7 +119,7 @@ def test_any_trainer_and_any_loss():
     assert history.test_accuracy == [] and history.loss[-1] < history.loss[0] and np.any(weights(net) != before)
 
 
-def test_deferred_shapes_and_mx_np(capsys):
+def test_deferred_shapes_and_mx_np():
     mx.npx.set_np()
     try:
         net = nn.HybridSequential()
@@ -178,28 +180,252 @@ def test_the_loop_waits_for_old_minibatches_only(monkeypatch):
     assert len(waited) == 40 - training._MAX_AHEAD
 
 
+def copied(net):
+    return [parameter.data().asnumpy() for parameter in net.collect_params().values()]
+
+
+X, y = nd.ones((4, 5)), nd.array([0, 1, 2, 0], dtype="int32")
+GENERATOR = "test_iter must give minibatches that can be iterated again, got generator"
+
+
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
+        ({"net": 5}, "net must be a Gluon block, not 5"),
+        ({"net": lambda X: X}, "net must be a Gluon block, not <function"),
+        ({"net": nn.Flatten()}, "there is nothing to train"),
         ({"lr": None}, "give exactly one"),
         ({"trainer": object()}, "give exactly one"),
-        ({"num_epochs": 0}, "at least 1, not 0"),
-        ({"divisor": 0}, "divisor must be at least 1, not 0"),
-        ({"train_iter": []}, "train_iter yielded no batch"),
-        ({"test_iter": []}, "the data iterator yielded no batch"),
+        ({"lr": None, "trainer": "sgd"}, "trainer must be a gluon.Trainer, not 'sgd'"),
+        *[
+            ({"lr": lr}, "lr must be a finite number above 0, not")
+            for lr in (0, -1, "0.1", [0.1], np.nan, np.inf, True)
+        ],
+        *[
+            ({"num_epochs": n}, "num_epochs must be a whole number of at least 1, not")
+            for n in (0, 1.5, "2", None, True)
+        ],
+        *[({"divisor": n}, "divisor must be a whole number of at least 1, not") for n in (0, np.nan, 2.5, "4")],
+        *[({"ctx": ctx}, "ctx must be an mx.Context or a list of") for ctx in ("cpu", 0, [], [mx.cpu(), "cpu"])],
+        ({"ctx": mx.cpu(1)}, r"parameters are on \[cpu\(0\)\], and ctx is cpu\(1\)"),
+        ({"ctx": [mx.cpu(0), mx.cpu(1)]}, r"parameters are on \[cpu\(0\)\], and ctx is \[cpu"),
+        ({"loss": "softmax"}, "loss must be a Gluon loss or a function, not 'softmax'"),
+        ({"loss": gluon.loss.L2Loss()}, r"the loss does not take scores of shape \(4, 3\) and class numbers"),
+        (
+            {"loss": lambda a, b: gluon.loss.SoftmaxCELoss()(a, b).mean()},
+            r"one number a sample, of shape \(4,\), not \(1,\)",
+        ),
+        ({"loss": lambda a, b: 0.5}, "one number a sample, of shape .* not float"),
+        ({"print_epochs": "no"}, "print_epochs must be True or False, not 'no'"),
+        ({"progress": 3}, "progress must be True or False, not 3"),
         ({"test_iter": None, "print_epochs": True}, "give test_iter, or print_epochs=False"),
+        ({"train_iter": []}, "train_iter yielded no batch"),
+        ({"test_iter": []}, "test_iter yielded no batch"),
+        ({"train_iter": iter([])}, "train_iter yielded no batch"),
+        ({"train_iter": 3}, "train_iter must yield minibatches"),
+        ({"train_iter": mx.io.NDArrayIter(X, y, 2)}, "train_iter must yield pairs .* NDArrayIter does not: give Array"),
+        ({"test_iter": mx.io.NDArrayIter(X, y, 2)}, "test_iter must yield pairs .* NDArrayIter does not: give Array"),
+        ({"num_epochs": 2, "test_iter": (batch for batch in batches())}, GENERATOR),
+        (
+            {"num_epochs": 2, "train_iter": iter(batches())},
+            "train_iter must give .* got list_iterator, which is used up",
+        ),
+        ({"num_epochs": 2, "train_iter": zip([X], [y])}, "train_iter must give .* got zip, which is used up"),
+        ({"train_iter": [X]}, r"train_iter must yield pairs \(X, y\), not"),
+        ({"train_iter": iter([X])}, r"train_iter must yield pairs \(X, y\), not"),
+        ({"train_iter": [(X, y, y)]}, r"train_iter must yield pairs \(X, y\), not"),
+        ({"train_iter": [(np.ones((4, 5), np.float32), y)]}, "train_iter: expected MXNet arrays, got ndarray"),
+        ({"test_iter": [(X, [0, 1, 2, 0])]}, "test_iter: expected MXNet arrays, got list"),
+        ({"train_iter": [(X, nd.one_hot(y, 3))]}, "give y.argmax"),
+        ({"train_iter": [(X, y.reshape((4, 1)))]}, r"not \(4, 1\): reshape it"),
+        ({"train_iter": [(X, y[:2])]}, "check that X and y are of one length"),
+        *[
+            ({"train_iter": [(X.astype(dtype), y)]}, f"dtype {dtype}: give")
+            for dtype in ("float64", "float16", "int32")
+        ],
+        ({"train_iter": [(X.as_np_ndarray(), y)]}, "does not take minibatches X of mx.np arrays of shape"),
+        ({"train_iter": [(nd.ones((4, 6)), y)]}, r"X of mx.nd arrays of shape \(4, 6\)"),
     ],
 )
-def test_bad_calls_are_refused(change, message):
-    call = {"net": network(), "train_iter": batches(), "test_iter": batches(), "num_epochs": 1, "lr": 0.1, **change}
-    with pytest.raises(ValueError, match=message):
+def test_what_is_wrong_is_said_in_one_sentence_before_anything_is_trained(change, message):
+    net = network()
+    before = copied(net)
+    call = {"net": net, "train_iter": batches(), "test_iter": batches(), "num_epochs": 1, "lr": 0.1, **change}
+    with pytest.raises(ValueError, match=message) as raised:
         fit(**call)
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+    assert all((old == new).all() for old, new in zip(before, copied(net)))
 
 
-def test_minibatches_that_can_be_had_only_once_are_refused_for_more_than_one_epoch():
-    with pytest.raises(ValueError, match="minibatches that can be iterated again, got generator"):
-        fit(network(), (batch for batch in batches()), None, 2, lr=0.1)
-    assert len(fit(network(), (batch for batch in batches()), None, 1, lr=0.1).loss) == 1
+def test_minibatches_that_can_be_had_only_once_do_for_one_epoch():
+    history = fit(network(), (batch for batch in batches()), iter(batches()), 1, lr=0.1)
+    assert len(history.loss) == len(history.test_accuracy) == 1
+
+
+def test_a_network_that_gives_more_than_scores_is_refused():
+    class Two(gluon.Block):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Dense(3)
+
+        def forward(self, X):
+            return self.layer(X), X
+
+    net = Two()
+    net.initialize()
+    with pytest.raises(ValueError, match="must return one array of shape .* not a tuple"):
+        fit(net, batches(), None, 1, lr=0.1)
+
+
+def frozen(net):
+    net.collect_params().setattr("grad_req", "null")
+    return net
+
+
+def test_a_trainer_must_be_of_this_network_and_have_something_to_train():
+    trainer = gluon.Trainer(network().collect_params(), "sgd", {"learning_rate": 0.1})
+    with pytest.raises(ValueError, match="the trainer is to train .*dense.*, which is no parameter of this network"):
+        fit(network(), batches(), None, 1, trainer=trainer)
+    with pytest.raises(ValueError, match="there is nothing to train"):
+        fit(frozen(network()), batches(), None, 1, lr=0.1)
+    net = frozen(network())
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    with pytest.raises(ValueError, match="there is nothing to train"):
+        fit(net, batches(), None, 1, trainer=trainer)
+
+
+def test_a_trainer_may_train_a_part_of_the_network_and_the_loss_as_well():
+    class Scaled(gluon.loss.SoftmaxCrossEntropyLoss):
+        def __init__(self):
+            super().__init__()
+            self.scale = self.params.get("scale", shape=(1,), init="ones")
+
+        def hybrid_forward(self, F, pred, label, scale, sample_weight=None):
+            return super().hybrid_forward(F, F.broadcast_mul(pred, scale.reshape((1, 1))), label)
+
+    net, loss = network(), Scaled()
+    loss.initialize()
+    before = copied(net)
+    parameters = {**net[1].collect_params(), **loss.collect_params()}
+    fit(net, batches(), None, 1, trainer=gluon.Trainer(parameters, "sgd", {"learning_rate": 0.1}), loss=loss)
+    assert [bool((old != new).any()) for old, new in zip(before, copied(net))] == [False, False, True, True]
+    assert loss.scale.data().asscalar() != 1
+
+
+def test_gradients_that_add_up_begin_anew_with_each_minibatch():
+    net, expected = network(), network()
+    net.collect_params().setattr("grad_req", "add")
+    with autograd.record():
+        left_over = net(X).sum()
+    left_over.backward()
+    histories = [fit(each, batches(), None, 2, lr=0.2) for each in (net, expected)]
+    assert histories[0].loss == histories[1].loss
+    assert all((ours == theirs).all() for ours, theirs in zip(copied(net), copied(expected)))
+
+
+def test_yes_and_no_are_labels_too():
+    mx.npx.set_np()
+    try:
+        net = network()
+        data = [(batch.as_np_ndarray(), labels.as_np_ndarray() > 1) for batch, labels in batches()]
+        assert len(fit(net, data, data, 1, lr=0.1).loss) == 1
+    finally:
+        mx.npx.reset_np()
+
+
+def test_an_error_of_the_engine_does_not_come_again_in_the_next_training():
+    def failing(y_hat, y):
+        nd.linalg.potrf(-nd.ones((2, 2)))  # the engine will find that this matrix has no root
+        return y_hat
+
+    with pytest.raises(ValueError, match="one number a sample"):
+        fit(network(), batches(), None, 1, lr=0.1, loss=failing)
+    nd.waitall()
+
+
+@pytest.mark.parametrize("spoil", [lambda X: X * np.nan, lambda X: X * np.inf])
+def test_a_network_that_is_no_longer_of_numbers_is_said_at_the_end_of_the_epoch(spoil):
+    data = batches()
+    data[1] = (spoil(data[1][0]), data[1][1])
+    with pytest.raises(
+        FloatingPointError, match="after epoch 0 the mean loss is .*dense0_weight holds NaN or infinity: take a"
+    ):
+        fit(network(), data, None, 3, lr=0.1)
+
+
+def test_a_training_that_diverges_is_said_even_where_the_loss_looks_alive():
+    net = nn.Sequential()
+    net.add(nn.Conv2D(3, 3, activation="relu"), nn.Dense(3))
+    net.initialize()
+    images = nd.random.normal(shape=(8, 1, 6, 6))
+    images[3, 0, 2, 2] = np.nan  # MXNet's ReLU makes zero of it
+    with pytest.raises(FloatingPointError, match="holds NaN or infinity"):
+        fit(net, [(images, nd.zeros(8))], None, 1, lr=0.1)
+
+
+def test_a_forward_pass_put_on_the_network_itself_is_the_one_that_is_trained():
+    for place in (lambda net: net, lambda net: net[0]):
+        net = network()
+        block = place(net)
+        plain = block.forward
+        block.forward = types.MethodType(lambda self, X, plain=plain: plain(X) * 0, block)
+        if block is net:
+            # oneDNN's logarithm is right to some 3e-6.
+            assert fit(net, batches(), None, 1, lr=0.1).loss[0] == pytest.approx(np.log(3), rel=1e-5)
+        else:
+            reference = network()
+            reference[0].forward = types.MethodType(lambda self, X: nd.zeros((len(X), 8)), reference[0])
+            expected = by_hand_of(reference)
+            assert fit(net, batches(), None, 1, lr=0.1).loss == pytest.approx(expected)
+
+
+def by_hand_of(net):
+    """The mean loss of an epoch by `by_hand`, of which the first layer's parameters are no part."""
+    return by_hand(net, batches(), 1, 0.1)[0]
+
+
+class InterruptsAt:
+    """Interrupts when autograd is switched for the n-th time, as a key press may."""
+
+    def __init__(self, monkeypatch, number):
+        self.left, self.real = number, autograd.set_recording
+
+        def switch(value):
+            was = self.real(value)
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return was
+
+        monkeypatch.setattr(autograd, "set_recording", switch)
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+@pytest.mark.parametrize("outside", [False, True])
+def test_an_interrupt_leaves_autograd_as_it_was(monkeypatch, number, outside):
+    autograd.set_recording(outside)
+    try:
+        net, data = network(), batches()
+        with monkeypatch.context() as patch:
+            InterruptsAt(patch, number)
+            assert fit(net, data, data, 1, lr=0.2).interrupted
+        assert autograd.is_recording() == outside and not autograd.is_training()
+    finally:
+        autograd.set_recording(False)
+
+
+def test_an_interrupt_between_two_lists_leaves_whole_epochs(monkeypatch):
+    class Interrupted(list):
+        def append(self, value):
+            super().append(value)
+            if len(self) == 2:
+                raise KeyboardInterrupt
+
+    history = training.History()
+    monkeypatch.setattr(training, "History", lambda: history)
+    history.loss = Interrupted()
+    assert fit(network(), batches(), batches(), 3, lr=0.2).interrupted
+    assert [len(x) for x in (history.loss, history.train_accuracy, history.test_accuracy, history.seconds)] == [1] * 4
 
 
 def test_a_pass_is_begun_once_an_epoch_since_each_may_draw_a_new_order():
@@ -218,11 +444,6 @@ def test_a_pass_is_begun_once_an_epoch_since_each_may_draw_a_new_order():
     counted = Counted()
     fit(network(), counted, counted, 3, lr=0.1)
     assert counted.begun == 6
-
-
-def test_minibatches_of_numpys_arrays_are_refused():
-    with pytest.raises(ValueError, match="expected MXNet arrays, got ndarray"):
-        fit(network(), [(np.ones((4, 5), np.float32), np.zeros(4))], None, 1, lr=0.1)
 
 
 def test_an_uninitialised_net_is_refused():

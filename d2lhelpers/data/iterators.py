@@ -6,13 +6,13 @@ There are no worker processes: a batch is one gather from one array. A pass over
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import flag, pair, real_numbers, shown, whole
 from .cifar10 import cifar10_arrays
 from .mnist import fashion_mnist_arrays, mnist_arrays
 
@@ -21,45 +21,64 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayIterator", "load_data_cifar10", "load_data_fashion_mnist", "load_data_mnist"]
 
+_Transform = Callable[[np.ndarray], np.ndarray]
+
 
 class ArrayIterator:
     """Minibatches ``(X, y)`` of two arrays, as often as asked.
 
     Each pass with ``shuffle`` draws a new order from NumPy's global generator when it begins, so ``seed_everything``
-    fixes the batches. Batches are ``mx.nd`` arrays, or ``mx.np`` arrays while ``npx.set_np()`` is in force. Every
-    sample comes once; the last batch may be smaller.
+    fixes the batches; what a ``transform`` draws, it draws batch by batch. Batches are ``mx.nd`` arrays, or ``mx.np``
+    arrays while ``npx.set_np()`` is in force. Every sample comes once; the last batch may be smaller.
 
     Attributes:
         batch_size: Samples in a batch, the last one excepted.
         y: All labels, NumPy, shape (N,): int32, or float32 where floating-point labels were given.
     """
 
-    def __init__(self, X, y, batch_size: int, shuffle: bool = False, resize: int | tuple[int, int] | None = None):
-        """Hold the arrays.
+    def __init__(
+        self,
+        X,
+        y,
+        batch_size: int,
+        shuffle: bool = False,
+        resize: int | tuple[int, int] | None = None,
+        transform: _Transform | tuple[_Transform, ...] = (),
+        copy: bool = True,
+    ):
+        """Take a copy of the arrays.
 
         Args:
-            X: Samples along axis 0, shape (N, ...), NumPy or MXNet; kept as float32.
-            y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other numbers float32.
+            X: Samples along axis 0, shape (N, ...), NumPy or MXNet, finite real numbers; kept as float32.
+            y: One label a sample, shape (N,), NumPy or MXNet; integers become int32, other finite numbers float32.
             batch_size: Samples in a batch, at least 1.
             shuffle: Whether each pass takes a new random order.
             resize: Side length, or (height, width), to which images (N, C, H, W) are scaled, batch by batch, by MXNet's
                 ``contrib.BilinearResize2D`` (pixel centres aligned, no smoothing before making smaller).
+            transform: A function such as ``random_flip``, or a tuple of them for one after the other, that each pass
+                applies anew to the samples of a batch: a NumPy array (n, ...) of its own, to one of as many samples.
+                They come before ``resize``; the labels stay, and so does ``X``.
+            copy: False spares the memory of the copy: NumPy arrays that have these dtypes already are then shared with
+                the caller, and what he writes into them the next batch holds.
 
         Raises:
-            ValueError: Lengths differ or are zero, y is not one label a sample, or batch_size or resize is not
-                possible.
+            ValueError: Lengths differ or are zero, y is not one label a sample, a number is none (a text, a date), is
+                not finite or does not fit its dtype, batch_size, resize or transform is not possible, or, in a pass, a
+                transform gives another number of samples.
         """
-        X, y = _to_numpy(X), _to_numpy(y)
+        copy = flag(copy, "copy")
+        X, y = real_numbers(X, "X"), real_numbers(y, "y")
         if X.ndim < 1 or y.ndim != 1 or len(X) != len(y) or len(X) == 0:
             raise ValueError(
                 f"expected X of shape (N, ...) and y of shape (N,) with N of at least 1, got {X.shape} and {y.shape}; "
                 "give one label for each sample"
             )
-        self._X = np.ascontiguousarray(X, dtype=np.float32)
-        self.y = np.ascontiguousarray(y, dtype=np.int32 if y.dtype.kind in "iub" else np.float32)
-        self.batch_size = _integer(batch_size, "batch_size", 1, 256)
-        self._shuffle = bool(shuffle)
-        self._size = None if resize is None else _height_and_width(resize)
+        self._X = _fitted(X, "X", np.float32, copy)
+        self.y = _fitted(y, "y", np.int32 if y.dtype.kind in "iub" else np.float32, copy)
+        self.batch_size = whole(batch_size, "batch_size", 1, example=256)
+        self._shuffle = flag(shuffle, "shuffle")
+        self._size = _height_and_width(resize)
+        self._transforms = _transforms(transform)
         if self._size is not None and X.ndim != 4:
             raise ValueError(f"resize needs images of shape (N, C, H, W), got {X.shape}; leave resize out")
 
@@ -89,8 +108,21 @@ class ArrayIterator:
             else:
                 # take() gathers whole rows; fancy indexing takes longer for images
                 X, y = self._X.take(order[rows], axis=0), self.y.take(order[rows])
-            X, y = self._scaled(X), mx.nd.from_numpy(y, zero_copy=False)
+            X, y = self._scaled(self._transformed(X)), mx.nd.from_numpy(y, zero_copy=False)
             yield (X.as_np_ndarray(), y.as_np_ndarray()) if mx.util.is_np_array() else (X, y)
+
+    def _transformed(self, X: np.ndarray) -> np.ndarray:
+        if self._transforms and np.may_share_memory(X, self._X):
+            X = X.copy()  # a transform may write into what it is given
+        for transform in self._transforms:
+            samples = len(X)
+            X = np.ascontiguousarray(transform(X), dtype=np.float32)
+            if X.ndim < 1 or len(X) != samples:
+                raise ValueError(
+                    f"a transform must return as many samples as it was given, not an array of shape {X.shape} for "
+                    f"{samples} samples: change {getattr(transform, '__name__', transform)}."
+                )
+        return X
 
     def _scaled(self, X):
         # MXNet is imported where batches are made: data can be looked for, fetched and drawn without it.
@@ -104,7 +136,10 @@ class ArrayIterator:
 
 
 def load_data_fashion_mnist(
-    batch_size: int, resize: int | tuple[int, int] | None = None, root: str | os.PathLike | None = None
+    batch_size: int,
+    resize: int | tuple[int, int] | None = None,
+    root: str | os.PathLike | None = None,
+    transform: _Transform | tuple[_Transform, ...] = (),
 ) -> tuple[ArrayIterator, ArrayIterator]:
     """Return minibatches of Fashion-MNIST, as ``d2l.load_data_fashion_mnist`` does.
 
@@ -116,6 +151,7 @@ def load_data_fashion_mnist(
         root: The folder that holds ``fashion-mnist/``; None means ``$D2LHELPERS_DATA``, else MXNet's own data folder,
             into which missing files are downloaded. The word ``synthetic`` gives drawn garments instead of the real
             images.
+        transform: What is done anew to the training images in each pass, as in ``ArrayIterator``.
 
     Returns:
         ``(train_iter, test_iter)``: batches X of shape (n, 1, 28, 28), float32 in [0, 1], and y of shape (n,), int32 in
@@ -124,13 +160,16 @@ def load_data_fashion_mnist(
     Raises:
         DataNotFoundError: The data are not there and cannot be had.
         DataCorruptError: A file is there but is not the published one.
-        ValueError: batch_size or resize is not possible.
+        ValueError: batch_size, resize or transform is not possible.
     """
-    return _iterators(fashion_mnist_arrays, batch_size, resize, root)
+    return _iterators(fashion_mnist_arrays, batch_size, resize, root, transform)
 
 
 def load_data_mnist(
-    batch_size: int, resize: int | tuple[int, int] | None = None, root: str | os.PathLike | None = None
+    batch_size: int,
+    resize: int | tuple[int, int] | None = None,
+    root: str | os.PathLike | None = None,
+    transform: _Transform | tuple[_Transform, ...] = (),
 ) -> tuple[ArrayIterator, ArrayIterator]:
     """Return minibatches of MNIST.
 
@@ -140,6 +179,7 @@ def load_data_mnist(
         batch_size: Samples in a batch.
         resize: Side length, or (height, width), to scale the images to; None leaves them 28x28.
         root: The folder that holds ``mnist/``; as in ``load_data_fashion_mnist``, but there is no drawn stand-in.
+        transform: What is done anew to the training images in each pass, as in ``ArrayIterator``.
 
     Returns:
         ``(train_iter, test_iter)`` as ``load_data_fashion_mnist``.
@@ -147,13 +187,17 @@ def load_data_mnist(
     Raises:
         DataNotFoundError: The data are not there and cannot be had.
         DataCorruptError: A file is there but is not the published one.
-        ValueError: batch_size or resize is not possible.
+        ValueError: batch_size, resize or transform is not possible.
     """
-    return _iterators(mnist_arrays, batch_size, resize, root)
+    return _iterators(mnist_arrays, batch_size, resize, root, transform)
 
 
 def load_data_cifar10(
-    batch_size: int, root: str | os.PathLike | None = None, normalize: bool = True, sample: bool | None = None
+    batch_size: int,
+    root: str | os.PathLike | None = None,
+    normalize: bool = True,
+    sample: bool | None = None,
+    transform: _Transform | tuple[_Transform, ...] = (),
 ) -> tuple[ArrayIterator, ArrayIterator]:
     """Return minibatches of CIFAR-10.
 
@@ -165,6 +209,7 @@ def load_data_cifar10(
         normalize: Whether pixels are scaled from [0, 1] to [-1, 1] (mean 0.5, standard deviation 0.5).
         sample: True for the sample of 4,000 and 1,000 images, False for the full set, None for the full set unless only
             the sample is there; ``cifar10_source(root)`` says which that is.
+        transform: What is done anew to the training images in each pass, as in ``ArrayIterator``.
 
     Returns:
         ``(train_iter, test_iter)``: batches X of shape (n, 3, 32, 32), float32, and y of shape (n,), int32 in 0…9;
@@ -173,45 +218,59 @@ def load_data_cifar10(
     Raises:
         DataNotFoundError: The data are not there and cannot be had.
         DataCorruptError: A file is there but is not the published one.
-        ValueError: batch_size is not possible.
+        ValueError: batch_size or transform is not possible.
     """
-    _integer(batch_size, "batch_size", 1, 256)
+    _check_before_reading(batch_size, None, transform)
     X_train, y_train, X_test, y_test = cifar10_arrays(root, sample=sample)
     if normalize:
         for X in (X_train, X_test):
             X *= 2
             X -= 1
-    return ArrayIterator(X_train, y_train, batch_size, shuffle=True), ArrayIterator(X_test, y_test, batch_size)
-
-
-def _iterators(arrays, batch_size, resize, root):
-    # Wrong numbers are found before seconds are spent on reading.
-    _integer(batch_size, "batch_size", 1, 256)
-    if resize is not None:
-        _height_and_width(resize)
-    X_train, y_train, X_test, y_test = arrays(root)
     return (
-        ArrayIterator(X_train, y_train, batch_size, shuffle=True, resize=resize),
-        ArrayIterator(X_test, y_test, batch_size, resize=resize),
+        ArrayIterator(X_train, y_train, batch_size, shuffle=True, transform=transform, copy=False),
+        ArrayIterator(X_test, y_test, batch_size, copy=False),
     )
 
 
-def _to_numpy(array):
-    return array.asnumpy() if hasattr(array, "asnumpy") else np.asarray(array)
+def _iterators(arrays, batch_size, resize, root, transform):
+    _check_before_reading(batch_size, resize, transform)
+    X_train, y_train, X_test, y_test = arrays(root)
+    return (
+        ArrayIterator(X_train, y_train, batch_size, shuffle=True, resize=resize, transform=transform, copy=False),
+        ArrayIterator(X_test, y_test, batch_size, resize=resize, copy=False),
+    )
 
 
-def _integer(value, name, least, example):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}; choose for example {example}")
-    return number
+def _fitted(array: np.ndarray, name: str, dtype: type, copy: bool) -> np.ndarray:
+    """Return the array in another dtype, contiguous, or say which of its numbers does not fit."""
+    if array.size:
+        limits = np.iinfo(dtype) if np.dtype(dtype).kind == "i" else np.finfo(dtype)
+        for extreme in (array.min(), array.max()):  # NaN is both
+            if not limits.min <= extreme <= limits.max:
+                raise ValueError(
+                    f"{name} holds {extreme}, which {np.dtype(dtype).name} cannot hold as a finite number: clean or "
+                    "scale the data."
+                )
+    return np.array(array, dtype=dtype, order="C") if copy else np.ascontiguousarray(array, dtype=dtype)
 
 
-def _height_and_width(resize):
-    pair = tuple(resize) if isinstance(resize, (tuple, list)) else (resize, resize)
-    if len(pair) != 2:
-        raise ValueError(f"resize must be a side length or (height, width), got {resize!r}; choose for example 32")
-    return tuple(_integer(value, "resize", 2, 32) for value in pair)  # MXNet makes one pixel of a corner, not of all
+def _check_before_reading(batch_size, resize, transform):
+    """Find wrong arguments before seconds are spent on reading."""
+    whole(batch_size, "batch_size", 1, example=256)
+    _height_and_width(resize)
+    _transforms(transform)
+
+
+def _height_and_width(resize) -> tuple[int, int] | None:
+    # MXNet makes one pixel of a corner, not of all.
+    return None if resize is None else pair(resize, "resize", 2)
+
+
+def _transforms(transform) -> tuple[_Transform, ...]:
+    transforms = (transform,) if callable(transform) else transform
+    if not isinstance(transforms, (tuple, list)) or not all(map(callable, transforms)):
+        raise ValueError(
+            f"transform must be a function of samples or a tuple of functions, not {shown(transform)}: give, say, "
+            "random_flip."
+        )
+    return tuple(transforms)

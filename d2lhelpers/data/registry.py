@@ -37,6 +37,7 @@ class DataSet:
         archive_folder: The folder inside the archive that holds ``files``.
         archive_extras: What else the archive holds in that folder; never unpacked.
         cut_from: The set that this one is the beginning of, for a set that no mirror serves.
+        has_stand_in: Whether drawn images can take its place (``synthetic``).
     """
 
     name: str
@@ -48,6 +49,7 @@ class DataSet:
     archive_folder: str = ""
     archive_extras: tuple[str, ...] = ()
     cut_from: str = ""
+    has_stand_in: bool = False
 
 
 # What MXNet's own mirror serves as Fashion-MNIST: the first publication, of 2017-08-26, whose duplicates the authors
@@ -62,6 +64,7 @@ OLDER_FASHION_MNIST_SHA1 = {
 _FASHION_MNIST = DataSet(
     name="fashion-mnist",
     title="Fashion-MNIST",
+    has_stand_in=True,
     folders=("fashion-mnist",),
     files=(
         DataFile(

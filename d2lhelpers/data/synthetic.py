@@ -8,9 +8,9 @@ intersection. Coordinates run from -1 to 1, x to the right and y downwards.
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
+
+from ..checks import whole
 
 __all__ = ["synthetic_fashion_mnist"]
 
@@ -37,19 +37,9 @@ def synthetic_fashion_mnist(
     Raises:
         ValueError: A count is below 1 or the seed below 0, or one is not an integer.
     """
-    num_train, num_test = _integer(num_train, "num_train", 1), _integer(num_test, "num_test", 1)
-    train, test = np.random.SeedSequence(_integer(seed, "seed", 0)).spawn(2)
+    num_train, num_test = whole(num_train, "num_train", 1), whole(num_test, "num_test", 1)
+    train, test = np.random.SeedSequence(whole(seed, "seed", 0)).spawn(2)
     return (*_draw(num_train, np.random.default_rng(train)), *_draw(num_test, np.random.default_rng(test)))
-
-
-def _integer(value, name, least):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    return number
 
 
 def _draw(count, rng):

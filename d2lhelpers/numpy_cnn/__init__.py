@@ -1,5 +1,6 @@
 """A convolutional network from scratch: forward and backward passes, optimisers and a training loop on NumPy alone."""
 
+from ..sizes import output_size
 from .functional import (
     cross_entropy,
     identity,
@@ -17,7 +18,7 @@ from .functional import (
     step_grad,
 )
 from .gradient import gradient_check, layer_gradient_check, numerical_gradient, relative_error
-from .im2col import col2im, im2col, output_size, windows
+from .im2col import col2im, im2col, windows
 from .layers import (
     Affine,
     AveragePooling,

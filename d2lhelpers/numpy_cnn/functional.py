@@ -1,12 +1,17 @@
 """Activations and losses on plain NumPy arrays.
 
-Every function keeps the floating-point type that it is given: float32 stays float32, float64 stays float64. Integers
-become float64. No function changes its arguments.
+Activations and their derivatives take an array of any shape and return one of that shape; scores and probabilities are
+of shape (C,) or (N, C), one row a sample. Every function keeps the floating-point type that it is given: float32 stays
+float32, float64 stays float64. Integers become float64. No function changes its arguments. What is no array of real
+numbers, or an MXNet array, is refused with a ValueError.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..checks import real_numbers, shown, whole
 
 __all__ = [
     "cross_entropy",
@@ -29,7 +34,7 @@ __all__ = [
 LOG_EPSILON = 1e-7
 
 
-def as_float(x) -> np.ndarray:
+def as_float(x: ArrayLike) -> np.ndarray:
     """Return `x` as an array of floating-point numbers, unchanged where it is one already.
 
     Args:
@@ -43,155 +48,107 @@ def as_float(x) -> np.ndarray:
     """
     if hasattr(x, "asnumpy"):
         raise ValueError(f"expected a NumPy array, got MXNet's {type(x).__name__}: call .asnumpy()")
-    x = np.asarray(x)
-    if x.dtype.kind == "f":
-        return x
-    if x.dtype.kind not in "iub":
-        raise ValueError(f"expected an array of real numbers, got dtype {x.dtype}: convert it to float32 or float64")
-    return x.astype(np.float64)
+    x = real_numbers(x, "x")
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
-def identity(x) -> np.ndarray:
-    """Return x itself, the activation of a regression's output.
+def as_dtype(dtype: DTypeLike) -> np.dtype:
+    """Return a floating-point dtype.
 
-    Args:
-        x: array of any shape.
-
-    Returns:
-        An array of the same shape and values.
+    Raises:
+        ValueError: if it is none: whole numbers cannot hold weights.
     """
+    try:
+        kind = np.dtype(dtype).kind
+    except TypeError:
+        kind = None
+    if kind != "f":
+        raise ValueError(f"dtype must be a floating-point type, not {shown(dtype)}: give for example np.float32.")
+    return np.dtype(dtype)
+
+
+def at_least_float32(dtype: np.dtype) -> np.dtype:
+    """Return the dtype in which sums are taken: float16 holds no number above 65,504."""
+    return np.promote_types(dtype, np.float32)
+
+
+def identity(x: ArrayLike) -> np.ndarray:
+    """Return x itself: the activation of a regression's output."""
     return as_float(x)
 
 
-def identity_grad(x) -> np.ndarray:
-    """Return the derivative of `identity`: one everywhere.
-
-    Args:
-        x: array of any shape.
-
-    Returns:
-        Ones of the shape and dtype of `x`.
-    """
+def identity_grad(x: ArrayLike) -> np.ndarray:
+    """Return the derivative of `identity`: one everywhere."""
     return np.ones_like(as_float(x))
 
 
-def step(x) -> np.ndarray:
-    """Return 1 where x is positive and 0 elsewhere, the activation of the first perceptron.
-
-    Args:
-        x: array of any shape.
-
-    Returns:
-        An array of zeros and ones of the shape and dtype of `x`.
-    """
+def step(x: ArrayLike) -> np.ndarray:
+    """Return 1 where x is positive and 0 elsewhere: the activation of the first perceptron."""
     x = as_float(x)
     return (x > 0).astype(x.dtype)
 
 
-def step_grad(x) -> np.ndarray:
-    """Return the derivative of `step`: zero (at 0 it has none), which is why a step cannot be trained by its gradient.
-
-    Args:
-        x: array of any shape.
-
-    Returns:
-        Zeros of the shape and dtype of `x`.
-    """
+def step_grad(x: ArrayLike) -> np.ndarray:
+    """Return the derivative of `step`: zero (at 0 it has none), and so a step cannot be trained by its gradient."""
     return np.zeros_like(as_float(x))
 
 
-def sigmoid(x) -> np.ndarray:
-    """Return 1 / (1 + exp(-x)), without overflow for any x.
-
-    Args:
-        x: array of any shape.
-
-    Returns:
-        An array of the shape and dtype of `x`, values in [0, 1].
-    """
+def sigmoid(x: ArrayLike) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)), in [0, 1], without overflow for any x."""
     x = as_float(x)
     e = np.exp(-np.abs(x))  # never above 1, whatever the sign of x
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-def sigmoid_grad(x) -> np.ndarray:
-    """Return the derivative of `sigmoid` at x: s(x) (1 - s(x)).
-
-    Args:
-        x: array of any shape, the input of the sigmoid (not its output).
-
-    Returns:
-        An array of the shape and dtype of `x`, values in [0, 0.25].
-    """
+def sigmoid_grad(x: ArrayLike) -> np.ndarray:
+    """Return the derivative of `sigmoid` at x, its input (not its output): s(x) (1 - s(x)), in [0, 0.25]."""
     y = sigmoid(x)
     return y * (1 - y)
 
 
-def relu(x) -> np.ndarray:
+def relu(x: ArrayLike) -> np.ndarray:
     """Return max(x, 0), element by element.
 
-    Args:
-        x: array of any shape.
-
-    Returns:
-        An array of the shape and dtype of `x`, values at least 0.
+    >>> relu([-2.0, 0.0, 3.0])
+    array([0., 0., 3.])
     """
     return np.maximum(as_float(x), 0)
 
 
-def relu_grad(x) -> np.ndarray:
-    """Return the derivative of `relu` at x: 1 where x is positive, else 0 (also at 0, by convention).
-
-    Args:
-        x: array of any shape, the input of the ReLU.
-
-    Returns:
-        An array of zeros and ones of the shape and dtype of `x`.
-    """
+def relu_grad(x: ArrayLike) -> np.ndarray:
+    """Return the derivative of `relu` at x: 1 where x is positive, else 0 (also at 0, by convention)."""
     return step(x)
 
 
-def softmax(x) -> np.ndarray:
-    """Return exp(x) / sum(exp(x)) over the last axis. The largest score is subtracted first, so that nothing overflows.
+def softmax(x: ArrayLike) -> np.ndarray:
+    """Return exp(x) / sum(exp(x)) over the last axis: scores to probabilities, each row adding up to 1.
 
-    Args:
-        x: scores, of shape (C,) or (N, C).
+    The largest score is subtracted first, so that nothing overflows.
 
-    Returns:
-        Probabilities of the shape and dtype of `x`, each row adding up to 1.
+    >>> softmax([1.0, 1.0, 1001.0])
+    array([0., 0., 1.])
     """
     x = as_float(x)
     e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    total = e.sum(axis=-1, keepdims=True, dtype=at_least_float32(x.dtype))
+    return (e / total).astype(x.dtype, copy=False)
 
 
-def log_softmax(x) -> np.ndarray:
-    """Return log(softmax(x)) over the last axis, finite even where the probability itself is too small for a float.
-
-    Args:
-        x: scores, of shape (C,) or (N, C).
-
-    Returns:
-        Logarithms of probabilities, of the shape and dtype of `x`, values at most 0.
-    """
+def log_softmax(x: ArrayLike) -> np.ndarray:
+    """Return log(softmax(x)) over the last axis, finite even where the probability itself is too small for a float."""
     x = as_float(x)
     x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    total = np.exp(x).sum(axis=-1, keepdims=True, dtype=at_least_float32(x.dtype))
+    return (x - np.log(total)).astype(x.dtype, copy=False)
 
 
-def as_whole(labels) -> np.ndarray:
-    """Return class numbers as an array of integers.
-
-    Args:
-        labels: whole numbers of integer or floating type, of any shape.
-
-    Returns:
-        An array of the same shape: `labels` itself where it is one of integers.
+def as_whole(labels: ArrayLike) -> np.ndarray:
+    """Return class numbers, of integer or floating type and of any shape, as an array of integers.
 
     Raises:
         ValueError: if a label is not a whole number.
     """
-    labels = np.asarray(labels)
+    labels = real_numbers(labels, "labels")
     if labels.dtype.kind in "iu":
         return labels
     if labels.dtype.kind != "f" or not (labels == np.floor(labels)).all():
@@ -199,12 +156,16 @@ def as_whole(labels) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def one_hot(labels, num_classes: int, dtype=np.float32) -> np.ndarray:
+def one_hot(labels: ArrayLike, num_classes: int, dtype: DTypeLike = np.float32) -> np.ndarray:
     """Turn class numbers into rows with a single 1.
+
+    >>> one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
 
     Args:
         labels: whole numbers in [0, num_classes), of any shape.
-        num_classes: C, the number of classes.
+        num_classes: C, the number of classes, at least 1.
         dtype: dtype of the result.
 
     Returns:
@@ -213,16 +174,18 @@ def one_hot(labels, num_classes: int, dtype=np.float32) -> np.ndarray:
     Raises:
         ValueError: if a label is not a whole number in the range.
     """
-    labels = as_whole(labels)
+    labels, num_classes = as_whole(labels), whole(num_classes, "num_classes", 1, example=10)
     if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         raise ValueError(
             f"labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}: "
             "check the number of classes and the order of images and labels"
         )
-    return np.eye(num_classes, dtype=dtype)[labels]
+    rows = np.zeros((*labels.shape, num_classes), dtype)
+    np.put_along_axis(rows, labels[..., np.newaxis], 1, axis=-1)
+    return rows
 
 
-def as_targets(y: np.ndarray, t) -> np.ndarray:
+def as_targets(y: np.ndarray, t: ArrayLike) -> np.ndarray:
     """Return labels of either form as one row of target probabilities for each row of `y`.
 
     Args:
@@ -235,7 +198,7 @@ def as_targets(y: np.ndarray, t) -> np.ndarray:
     Raises:
         ValueError: if the shapes do not fit, a label is out of range, or a row is not a distribution.
     """
-    t = np.asarray(t)
+    t = real_numbers(t, "labels")
     if y.ndim not in (1, 2) or y.size == 0:
         raise ValueError(f"expected scores of shape (C,) or (N, C) with at least one element, got {y.shape}")
     if t.shape == y.shape[:-1]:
@@ -251,7 +214,7 @@ def as_targets(y: np.ndarray, t) -> np.ndarray:
     return t
 
 
-def mean_squared_error(y, t) -> float:
+def mean_squared_error(y: ArrayLike, t: ArrayLike) -> float:
     """Return the mean of (y - t)² over all elements. Gluon's `L2Loss` is half of it.
 
     Args:
@@ -267,10 +230,11 @@ def mean_squared_error(y, t) -> float:
     y, t = as_float(y), as_float(t)
     if y.shape != t.shape:
         raise ValueError(f"predictions of shape {y.shape} and targets of shape {t.shape} must have the same shape")
-    return float(np.square(y - t).mean())
+    dtype = at_least_float32(y.dtype)
+    return float(np.square(y.astype(dtype, copy=False) - t.astype(dtype, copy=False)).mean())
 
 
-def cross_entropy(y, t) -> float:
+def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
     """Return the mean of -log(y[label] + 1e-7) over the minibatch, for probabilities y.
 
     Args:
@@ -287,7 +251,7 @@ def cross_entropy(y, t) -> float:
     return float(-(as_targets(y, t) * np.log(y + LOG_EPSILON)).sum(axis=-1).mean())
 
 
-def softmax_loss(x, t) -> float:
+def softmax_loss(x: ArrayLike, t: ArrayLike) -> float:
     """Return the mean cross-entropy of softmax(x), for scores x, computed from `log_softmax` without any epsilon.
 
     Args:

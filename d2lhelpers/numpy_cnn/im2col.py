@@ -12,77 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..checks import pair, real_numbers, shown, whole
+from ..sizes import output_size
+
 __all__ = ["col2im", "im2col", "output_size", "windows"]
-
-
-def pair(value, name: str, minimum: int) -> tuple[int, int]:
-    """Return `value` as (rows, columns): a single number counts for both.
-
-    Args:
-        value: a whole number or a pair of them.
-        name: what the number is, for the message.
-        minimum: the smallest value allowed.
-
-    Returns:
-        Two Python integers.
-
-    Raises:
-        ValueError: if it is neither, or below the minimum.
-    """
-    numbers = np.asarray(value)
-    if numbers.shape not in ((), (2,)) or numbers.dtype.kind not in "iu" or numbers.min() < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum} or a pair of them, got {value!r}")
-    rows, columns = np.broadcast_to(numbers, 2).tolist()
-    return rows, columns
-
-
-def whole(value, name: str, minimum: int) -> int:
-    """Return `value` as a Python integer.
-
-    Args:
-        value: a whole number, Python's or NumPy's; neither a bool nor a float.
-        name: what the number is, for the message.
-        minimum: the smallest value allowed.
-
-    Returns:
-        A Python integer.
-
-    Raises:
-        ValueError: if it is no whole number, or below the minimum.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    return int(value)
-
-
-def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Return how many positions a window takes along one axis: (size + 2 padding - span) // stride + 1.
-
-    The span of the window is dilation (kernel - 1) + 1. Where the stride does not divide, the last incomplete step is
-    left out.
-
-    Args:
-        size: length of the axis before padding, at least 1.
-        kernel: number of elements of the kernel, at least 1.
-        stride: step from one position to the next, at least 1.
-        padding: elements added at *each* end, at least 0.
-        dilation: step between two elements of the kernel, at least 1.
-
-    Returns:
-        The number of positions, at least 1.
-
-    Raises:
-        ValueError: if an argument is no whole number or too small, or the window is larger than the padded axis.
-    """
-    size, kernel, stride = whole(size, "size", 1), whole(kernel, "kernel", 1), whole(stride, "stride", 1)
-    padding, dilation = whole(padding, "padding", 0), whole(dilation, "dilation", 1)
-    span = dilation * (kernel - 1) + 1
-    if size + 2 * padding < span:
-        raise ValueError(
-            f"a window that spans {span} does not fit an axis of {size} with padding {padding} on each side: "
-            "take a smaller kernel or more padding"
-        )
-    return (size + 2 * padding - span) // stride + 1
 
 
 def _image_shape(x: np.ndarray) -> tuple[int, int, int, int]:
@@ -189,13 +122,15 @@ def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -
         dilation: as for `im2col`.
 
     Returns:
-        An array of shape (N, C, H, W) and the dtype of the matrix.
+        An array of shape (N, C, H, W) and the dtype of the matrix; int64 or uint64 for integers, as `numpy.sum` gives.
 
     Raises:
         ValueError: if the matrix has not the shape that `im2col` gives for these images.
     """
-    matrix = np.asarray(matrix)
-    n, c, h, w = shape
+    matrix = real_numbers(matrix, "matrix")
+    if np.shape(shape) != (4,):
+        raise ValueError(f"shape must be (N, C, H, W) of the images, not {shown(shape)}: give four whole numbers.")
+    n, c, h, w = (whole(size, "each number of shape", 0) for size in shape)
     (kh, kw), (ph, pw) = pair(kernel, "kernel", 1), pair(padding, "padding", 0)
     (sh, sw), (dh, dw) = pair(stride, "stride", 1), pair(dilation, "dilation", 1)
     oh, ow = output_size(h, kh, sh, ph, dh), output_size(w, kw, sw, pw, dw)
@@ -204,8 +139,11 @@ def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -
             f"expected a matrix of shape {(n * oh * ow, c * kh * kw)} for images of shape {tuple(shape)}, "
             f"got {matrix.shape}: use the kernel, stride, padding and dilation that im2col was given"
         )
-    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=matrix.dtype)
+    # Small numbers cannot hold the sums: int8 ends at 127, float16 at 65,504.
+    wide = {"f": np.promote_types(matrix.dtype, np.float32), "u": np.dtype(np.uint64)}
+    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), wide.get(matrix.dtype.kind, np.dtype(np.int64)))
     by_tap = matrix.T.reshape(c, kh * kw, n, oh, ow)
     for k, tap in enumerate(taps(padded, kernel, stride, dilation)):
         tap += by_tap[:, k].swapaxes(0, 1)
-    return padded[:, :, ph : ph + h, pw : pw + w]
+    images = padded[:, :, ph : ph + h, pw : pw + w]
+    return images.astype(matrix.dtype, copy=False) if matrix.dtype.kind == "f" else images

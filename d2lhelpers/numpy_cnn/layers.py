@@ -15,8 +15,10 @@ import math
 
 import numpy as np
 
+from ..checks import flag, number, pair, whole
+from ..sizes import output_size
 from . import functional as F
-from .im2col import col2im, im2col, output_size, pad, pair, taps
+from .im2col import col2im, im2col, pad, taps
 
 __all__ = [
     "Affine",
@@ -198,10 +200,8 @@ class Dropout(Layer):
             ValueError: if the ratio is out of range.
         """
         super().__init__()
-        if not 0 <= ratio < 1:
-            raise ValueError(f"ratio is the fraction to drop and must lie in [0, 1), got {ratio}")
-        self.ratio = ratio
-        self.rng = np.random.default_rng(seed)
+        self.ratio = number(ratio, "ratio", least=0, below=1, example=0.5)
+        self.rng = np.random.default_rng(None if seed is None else whole(seed, "seed", 0))
 
     def forward(self, x, train=True):
         """Return `x` with elements dropped (training) or `x` itself (prediction); any shape."""
@@ -240,12 +240,10 @@ class BatchNormalization(Layer):
         gamma, beta = F.as_float(gamma), F.as_float(beta)
         if gamma.ndim != 1 or gamma.shape != beta.shape:
             raise ValueError(f"expected gamma and beta of shape (C,) both, got {gamma.shape} and {beta.shape}")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum is the part of the running statistics that stays, in [0, 1], got {momentum}")
         self.params = {"gamma": gamma.copy(), "beta": beta.copy()}
         self.state = {"running_mean": np.zeros_like(gamma), "running_var": np.ones_like(gamma)}
-        self.momentum = momentum
-        self.epsilon = epsilon
+        self.momentum = number(momentum, "momentum", least=0, most=1, example=0.9)
+        self.epsilon = number(epsilon, "epsilon", least=0, example=1e-5)
 
     def forward(self, x, train=True):
         """Return the normalised input.
@@ -378,10 +376,10 @@ class _Pooling(Layer):
         """Return the gradient by x: zeros to which `add(k, tap)` added what the window's k-th element receives."""
         n, c, h, w = shape
         ph, pw = self.padding
-        padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=dtype)
+        padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), F.at_least_float32(dtype))
         for k, tap in enumerate(self._taps(padded)):
             add(k, tap)
-        return padded[:, :, ph : ph + h, pw : pw + w]
+        return padded[:, :, ph : ph + h, pw : pw + w].astype(dtype, copy=False)
 
 
 class MaxPooling(_Pooling):
@@ -431,17 +429,18 @@ class AveragePooling(_Pooling):
             ValueError: if the padding is not smaller than the kernel.
         """
         super().__init__(kernel, stride, padding)
-        self.count_include_pad = count_include_pad
+        self.count_include_pad = flag(count_include_pad, "count_include_pad")
 
     def forward(self, x, train=True):
         """Return the means, of shape (N, C, OH, OW), for x of shape (N, C, H, W)."""
         x = F.as_float(x)
-        total = sum(self._taps(pad(x, self.padding)))
+        dtype = F.at_least_float32(x.dtype)
+        total = sum(self._taps(pad(x.astype(dtype, copy=False), self.padding)))
         if self.count_include_pad:
             count = math.prod(self.kernel)
         else:
-            count = sum(self._taps(pad(np.ones((1, 1, *x.shape[2:]), dtype=x.dtype), self.padding)))
-        return self._keep(train, total / count, count, x.shape)
+            count = sum(self._taps(pad(np.ones((1, 1, *x.shape[2:]), dtype), self.padding)))
+        return self._keep(train, (total / count).astype(x.dtype, copy=False), count, x.shape)
 
     def backward(self, dout):
         """Return the gradient by x, of its shape, given `dout` of the output's shape."""

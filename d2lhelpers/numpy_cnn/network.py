@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..checks import number, pair, shown, whole
+from ..sizes import output_size
 from . import functional as F
 from .gradient import numerical_gradient
-from .im2col import output_size, pair, whole
 from .layers import Affine, Convolution, Layer, MaxPooling, Relu, SoftmaxWithLoss
 
 __all__ = ["Network", "SimpleConvNet"]
@@ -224,18 +225,19 @@ class SimpleConvNet(Network):
             kernel: size of the filters, a whole number or (rows, columns), at least 1.
             hidden: outputs of the first dense layer, at least 1.
             num_classes: outputs of the second, at least 1.
-            weight_std: standard deviation of the initial weights.
-            seed: seed of the initial weights.
-            dtype: dtype of the parameters, and so of every computation on inputs of that dtype.
+            weight_std: standard deviation of the initial weights, at least 0.
+            seed: seed of the initial weights, at least 0; None for another network each time.
+            dtype: floating-point dtype of the parameters, and so of every computation on inputs of that dtype.
 
         Raises:
-            ValueError: if one of the numbers above is no whole number or too small, or the image is too small for the
+            ValueError: if one of the numbers above is of another kind or too small, or the image is too small for the
                 filters and the pooling.
         """
-        rng = np.random.default_rng(seed)
-        if np.shape(input_shape) != (3,):
+        rng = np.random.default_rng(None if seed is None else whole(seed, "seed", 0))
+        dtype, weight_std = F.as_dtype(dtype), number(weight_std, "weight_std", least=0, example=0.01)
+        if not isinstance(input_shape, (tuple, list, np.ndarray)) or len(input_shape) != 3:
             raise ValueError(
-                f"input_shape must be (C, H, W) of one image, got {input_shape!r}: give three whole numbers"
+                f"input_shape must be (C, H, W) of one image, got {shown(input_shape)}: give three whole numbers"
             )
         channels, *size = (whole(n, "each number of input_shape", 1) for n in input_shape)
         kh, kw = pair(kernel, "kernel", 1)

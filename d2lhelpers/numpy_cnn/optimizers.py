@@ -6,10 +6,13 @@ and leaves the gradients alone. Each optimiser keeps its own memory of past grad
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 
 import numpy as np
+
+from ..checks import number, shown
 
 __all__ = ["OPTIMIZERS", "AdaGrad", "Adam", "Momentum", "Nesterov", "Optimizer", "RMSprop", "SGD", "create_optimizer"]
 
@@ -28,9 +31,7 @@ class Optimizer:
         Raises:
             ValueError: if the learning rate is not a positive finite number.
         """
-        if not (lr > 0 and math.isfinite(lr)):
-            raise ValueError(f"the learning rate must be a positive number, got {lr}")
-        self.lr = lr
+        self.lr = number(lr, "lr", above=0)
         self.num_updates = 0
         self._memory: dict[str, dict[str, np.ndarray]] = {}
 
@@ -132,7 +133,7 @@ class AdaGrad(Optimizer):
             epsilon: keeps the quotient finite.
         """
         super().__init__(lr)
-        self.epsilon = epsilon
+        self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
     def _step(self, param, grad, squares):
         squares += grad * grad
@@ -158,7 +159,7 @@ class RMSprop(Optimizer):
         """
         super().__init__(lr)
         self.decay = _fraction("decay", decay)
-        self.epsilon = epsilon
+        self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
     def _step(self, param, grad, squares):
         squares *= self.decay
@@ -187,7 +188,7 @@ class Adam(Optimizer):
         super().__init__(lr)
         self.beta1 = _fraction("beta1", beta1)
         self.beta2 = _fraction("beta2", beta2)
-        self.epsilon = epsilon
+        self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
     def _step(self, param, grad, mean, squares):
         mean *= self.beta1
@@ -199,9 +200,7 @@ class Adam(Optimizer):
 
 
 def _fraction(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must lie in [0, 1), got {value}")
-    return value
+    return number(value, name, least=0, below=1, example=0.9)
 
 
 OPTIMIZERS = {kind.__name__.lower(): kind for kind in (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam)}
@@ -218,8 +217,13 @@ def create_optimizer(name: str, **options) -> Optimizer:
         The optimiser, its memory empty.
 
     Raises:
-        ValueError: if there is none of this name.
+        ValueError: if there is none of this name, or it has no such option.
     """
     if str(name).lower() not in OPTIMIZERS:
-        raise ValueError(f"unknown optimiser {name!r}: choose one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name.lower()](**options)
+        raise ValueError(f"unknown optimiser {shown(name)}: choose one of {', '.join(OPTIMIZERS)}")
+    kind = OPTIMIZERS[name.lower()]
+    known = list(inspect.signature(kind).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{kind.__name__} has no option {option}: choose of {', '.join(known)}")
+    return kind(**options)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..checks import flag, real_numbers, shown, whole
 from . import functional as F
 from .network import Network
 from .optimizers import Optimizer, create_optimizer
@@ -71,23 +72,24 @@ class Trainer:
             ValueError: if there is no sample, a set has not as many labels as samples, a sample is not finite, a label
                 is no whole number or below 0, or a number is too small.
         """
-        for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("num_evaluate", num_evaluate)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not isinstance(net, Network):
+            raise ValueError(f"net must be a Network, not {shown(net)}: give for example SimpleConvNet()")
         self.net = net
+        self.num_epochs = whole(num_epochs, "num_epochs", 1, example=20)
+        self.batch_size = whole(batch_size, "batch_size", 1, example=100)
+        self.num_evaluate = None if num_evaluate is None else whole(num_evaluate, "num_evaluate", 1, example=1000)
+        self.rng = np.random.default_rng(None if seed is None else whole(seed, "seed", 0))
+        self.print_epochs = flag(print_epochs, "print_epochs")
         self.train_set = _checked("training", X_train, y_train)
         self.test_set = _checked("test", X_test, y_test)
-        self.num_epochs = num_epochs
-        self.batch_size = batch_size
         if isinstance(optimizer, Optimizer):
             if optimizer_options:
                 raise ValueError("optimizer_options are for an optimiser given by name: this one has its own already")
             self.optimizer = optimizer
+        elif optimizer_options is not None and not isinstance(optimizer_options, dict):
+            raise ValueError(f"optimizer_options must be a dict such as {{'lr': 0.01}}, not {shown(optimizer_options)}")
         else:
             self.optimizer = create_optimizer(optimizer, **(optimizer_options or {}))
-        self.num_evaluate = num_evaluate
-        self.rng = np.random.default_rng(seed)
-        self.print_epochs = print_epochs
         self.history = TrainingHistory()
 
     def train_step(self, x, t) -> float:
@@ -142,7 +144,9 @@ class Trainer:
 
 def _checked(name: str, X, y) -> tuple[np.ndarray, np.ndarray]:
     """Return samples and labels as arrays, or say what is wrong before an hour of training does."""
-    X, y = F.as_float(X), np.asarray(y)
+    X, y = F.as_float(X), real_numbers(y, f"{name} labels")
+    if X.ndim == 0 or y.ndim == 0:
+        raise ValueError(f"the {name} set has samples of shape {X.shape} and labels of shape {y.shape}: give arrays")
     if len(X) == 0 or len(X) != len(y):
         raise ValueError(f"the {name} set has {len(X)} samples and {len(y)} labels: give as many of each, at least one")
     if not np.isfinite(X).all():

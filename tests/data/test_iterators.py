@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from d2lhelpers.augmentation import random_crop, random_flip
 from d2lhelpers.data import ArrayIterator, load_data_cifar10, load_data_fashion_mnist, load_data_mnist
+from d2lhelpers.seeding import seed_everything
 
 import mxnet as mx
 import numpy as np
@@ -117,7 +119,7 @@ def test_a_numpy_integer_is_a_batch_size(number):
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.0, "2", None, True])
 def test_a_batch_size_that_is_none_is_refused(batch_size):
-    with pytest.raises(ValueError, match="batch_size must be an integer of at least 1, got"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, not"):
         ArrayIterator(*samples(5), batch_size)
 
 
@@ -133,6 +135,61 @@ def test_a_batch_size_that_is_none_is_refused(batch_size):
 def test_arrays_that_do_not_belong_together_are_refused(X, y):
     with pytest.raises(ValueError, match="give one label for each sample"):
         ArrayIterator(X, y, 2)
+
+
+def test_the_arrays_are_copied_unless_told_otherwise():
+    for X in (np.ones((3, 2), np.float32), np.ones((2, 3), np.float32).T, np.ones((3, 2)), np.ones((3, 2), np.uint8)):
+        for y in (np.zeros(3, np.int32), np.zeros(3, np.int64), np.zeros(3)):
+            iterator = ArrayIterator(X, y, 3)
+            X[:], y[:] = 99, 7
+            batch, labels = next(iter(iterator))
+            assert (batch.asnumpy() == 1).all() and (labels.asnumpy() == 0).all()
+            X[:], y[:] = 1, 0
+    X, y = np.ones((3, 2), np.float32), np.zeros(3, np.int32)
+    shared = ArrayIterator(X, y, 3, copy=False)
+    assert np.shares_memory(shared.X, X) and np.shares_memory(shared.y, y)
+
+
+LARGEST = np.finfo(np.float32).max
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[1.0], [np.nan]], [0, 1], "X holds nan, which float32 cannot hold as a finite number: clean or scale"),
+        ([[1.0], [-np.inf]], [0, 1], "X holds -inf"),
+        ([[1.0], [2e38 * 2]], [0, 1], "X holds 4e[+]38"),
+        (np.array([[1], [np.inf]], np.float16), [0, 1], "X holds inf"),
+        ([[1.0], [2.0]], [2**31, 0], "y holds 2147483648, which int32 cannot hold"),
+        ([[1.0], [2.0]], [-(2**31) - 1, 0], "y holds -2147483649"),
+        ([[1.0], [2.0]], np.array([2**63, 0], np.uint64), "y holds 9223372036854775808"),
+        ([[1.0], [2.0]], [0.0, np.nan], "y holds nan, which float32 cannot hold"),
+        ([[1j], [2]], [0, 1], "X must be an array of real numbers"),
+        ([[1.0], [2.0]], [1j, 0], "y must be an array of real numbers"),
+        ([[1.0], [None]], [0, 1], "X must be an array of real numbers"),
+        ([["1.5"], ["2"]], [0, 1], r"X must be an array of real numbers, not \[\['1.5'\], \['2'\]\]"),
+        (np.array([["2026-01-01"]], "datetime64[D]"), [0], "X must be an array of real numbers"),
+        ([[1.0], [2.0]], ["cat", "dog"], "y must be an array of real numbers"),
+        ([[1.0], [2.0]], [2**70, 0], "y must be an array of real numbers"),
+        ([[1.0], [2.0, 3.0]], [0, 1], "X must be an array of real numbers"),
+        (mx.nd.array([1.0, np.nan]), [0, 1], "X holds nan"),
+    ],
+)
+def test_a_number_that_would_become_another_is_refused(X, y, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        ArrayIterator(X, y, 2)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_largest_numbers_are_taken_as_they_are():
+    iterator = ArrayIterator(np.array([[-LARGEST], [LARGEST]], np.float64), [2**31 - 1, -(2**31)], 2)
+    assert iterator.X.ravel().tolist() == [-LARGEST, LARGEST] and iterator.y.tolist() == [2**31 - 1, -(2**31)]
+
+
+@pytest.mark.parametrize("argument", ["shuffle", "copy"])
+def test_a_switch_is_on_or_off(argument):
+    with pytest.raises(ValueError, match=f"{argument} must be True or False, not 'no'"):
+        ArrayIterator(*samples(4), 2, **{argument: "no"})
 
 
 # Resizing
@@ -175,6 +232,74 @@ def test_only_images_can_be_resized():
         ArrayIterator(np.zeros((1, 2)), [0], 1, resize=8)
 
 
+# Changing images
+
+
+def plus_one(X):
+    return X + 1
+
+
+def in_place(X):
+    X *= 10
+    return X
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_transforms_change_the_samples_in_order_and_leave_labels_and_arrays(shuffle):
+    X, y = samples(7, (1, 2, 2))
+    iterator = ArrayIterator(X.copy(), y, 3, shuffle, transform=(plus_one, in_place))
+    for _ in range(2):
+        for batch, labels in iterator:
+            assert type(batch) is mx.nd.NDArray and batch.dtype == np.float32
+            assert (batch.asnumpy() == 10 * (labels.asnumpy().reshape(-1, 1, 1, 1) + 1)).all()
+    assert (iterator.X == X).all()
+
+
+def test_one_transform_needs_no_tuple_and_may_write_into_its_samples():
+    iterator = ArrayIterator(*samples(4), 4, transform=in_place)
+    for _ in range(2):
+        assert next(iter(iterator))[0].asnumpy().ravel().tolist() == [0, 10, 20, 30]
+    assert iterator.X.ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_transforms_come_before_resizing():
+    heights = []
+
+    def note(X):
+        heights.append(X.shape[2])
+        return X[:, :, :2]
+
+    iterator = ArrayIterator(np.ones((3, 1, 4, 6)), [0, 1, 2], 2, resize=(8, 8), transform=note)
+    assert [X.shape for X, _ in iterator] == [(2, 1, 8, 8), (1, 1, 8, 8)] and heights == [4, 4]
+
+
+def test_draws_are_the_order_of_the_pass_then_the_transforms_batch_by_batch():
+    images = np.random.default_rng(0).random((6, 3, 8, 8), dtype=np.float32)
+    iterator = ArrayIterator(images, np.arange(6), 4, shuffle=True, transform=(random_flip, random_crop))
+    seed_everything(3)
+    batches = [(X.asnumpy(), y.asnumpy()) for _ in range(2) for X, y in iterator]
+    seed_everything(3)
+    expected = []
+    for _ in range(2):
+        order = np.random.permutation(6)
+        expected += [(random_crop(random_flip(images[rows])), rows) for rows in (order[:4], order[4:])]
+    for (X, y), (X_expected, y_expected) in zip(batches, expected):
+        assert (y == y_expected).all() and (X == X_expected).all()
+    assert not np.array_equal(batches[0][0], images[batches[0][1]])
+
+
+@pytest.mark.parametrize("transform", [None, 3, "random_flip", (random_flip, 3), [None]])
+def test_what_is_no_function_is_no_transform(transform):
+    with pytest.raises(ValueError, match="transform must be a function of samples or a tuple of functions, not "):
+        ArrayIterator(*samples(4), 2, transform=transform)
+
+
+def test_a_transform_must_keep_the_number_of_samples():
+    iterator = ArrayIterator(*samples(4), 2, transform=lambda X: X[1:])
+    with pytest.raises(ValueError, match=r"as many samples as .* not an array of shape \(1, 1\) for 2 samples"):
+        next(iter(iterator))
+
+
 # The loaders
 
 
@@ -206,6 +331,20 @@ def test_a_bad_batch_size_is_found_before_data_are_looked_for(load):
 def test_a_bad_size_is_found_before_data_are_looked_for():
     with pytest.raises(ValueError, match="resize must be"):
         load_data_mnist(1, resize=-1, root="/does/not/exist")
+
+
+@pytest.mark.parametrize("load", [load_data_fashion_mnist, load_data_mnist, load_data_cifar10])
+def test_a_bad_transform_is_found_before_data_are_looked_for(load):
+    with pytest.raises(ValueError, match="transform must be"):
+        load(1, transform=1, root="/does/not/exist")
+
+
+@pytest.mark.parametrize(("load", "folder"), [(load_data_fashion_mnist, "fashion-mnist"), (load_data_mnist, "mnist")])
+def test_only_the_training_images_are_transformed(fashion, mnist, tmp_path, load, folder):
+    write(tmp_path / folder, fashion if folder == "fashion-mnist" else mnist)
+    train_iter, test_iter = load(2, root=tmp_path, transform=lambda X: X - 5)
+    assert all((X.asnumpy() < 0).all() for X, _ in train_iter)
+    assert all((X.asnumpy() >= 0).all() for X, _ in test_iter)
 
 
 def test_the_stand_in_is_loaded_by_name():

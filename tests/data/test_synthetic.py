@@ -124,7 +124,7 @@ def test_the_lenet_learns_them_to_over_90_percent_but_not_trivially():
     ],
 )
 def test_impossible_numbers_are_refused(arguments, name):
-    with pytest.raises(ValueError, match=f"{name} must be an integer of at least"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least"):
         synthetic_fashion_mnist(*arguments)
 
 

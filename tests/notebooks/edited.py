@@ -3,9 +3,9 @@
 import copy
 from pathlib import Path
 
-from d2lhelpers.execution import execute
-
 import nbformat
+
+from nbtolerance.execution import execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 

@@ -113,7 +113,7 @@ def test_one_hot():
         ([-1, 0], r"labels must lie in 0\.\.2, got -1\.\.0"),
         ([0.5, 1], "not whole numbers"),
         ([float("nan"), 1], "not whole numbers"),
-        (["a", "b"], "not whole numbers"),
+        (["a", "b"], "labels must be an array of real numbers"),
         ([0, 1, 2], r"labels of shape \(3,\) do not fit scores of shape \(2, 3\)"),
         ([[1, 0], [0, 1]], r"labels of shape \(2, 2\) do not fit"),
         ([[1, 0, 1], [0, 1, 0]], "add up to 1"),
@@ -129,8 +129,29 @@ def test_bad_labels(labels, message):
 def test_bad_scores():
     with pytest.raises(ValueError, match=r"expected scores of shape \(C,\) or \(N, C\)"):
         F.softmax_loss(np.zeros((2, 3, 4)), np.zeros((2, 3), dtype=int))
-    with pytest.raises(ValueError, match="real numbers, got dtype complex128"):
+    with pytest.raises(ValueError, match="x must be an array of real numbers"):
         F.relu(np.array([1j]))
     for array in (mx.nd.ones(2), mx.np.ones(2)):
         with pytest.raises(ValueError, match=r"expected a NumPy array, got MXNet's .*: call .asnumpy\(\)"):
             F.relu(array)
+
+
+def test_float16_holds_the_results_and_wider_numbers_the_sums():
+    scores = np.zeros((1, 100_000), np.float16)
+    probabilities = F.softmax(scores)
+    assert probabilities.dtype == np.float16 and probabilities.sum(dtype=np.float64) == pytest.approx(1, rel=0.01)
+    assert F.log_softmax(scores)[0, 0] == pytest.approx(-np.log(100_000), rel=1e-3)
+    assert F.softmax_loss(scores, [3]) == pytest.approx(np.log(100_000), rel=1e-3)
+    assert F.mean_squared_error(np.float16([60_000]), np.float16([-60_000])) == 120_000**2
+
+
+def test_many_classes_take_the_memory_of_their_rows_alone():
+    rows = F.one_hot([0, 199_999], 200_000, np.int8)  # a unit matrix would take 40 GB
+    assert rows.shape == (2, 200_000) and rows.sum() == rows[0, 0] + rows[1, -1] == 2
+    assert F.one_hot(np.int64(1), 3).tolist() == [0, 1, 0] and F.one_hot([[2], [0]], 3).shape == (2, 1, 3)
+
+
+@pytest.mark.parametrize("num_classes", [0, 2.0, "3", None])
+def test_a_number_of_classes_is_whole(num_classes):
+    with pytest.raises(ValueError, match="num_classes must be a whole number of at least 1"):
+        F.one_hot([0], num_classes)

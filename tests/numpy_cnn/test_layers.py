@@ -270,18 +270,34 @@ def test_dropout_keeps_the_expected_value():
     assert (layer.forward(x) != out).any()  # a new mask each time
 
 
+def test_the_mean_of_large_float16s_is_no_infinity():
+    x = np.full((1, 1, 4, 4), 60_000, np.float16)
+    for count_include_pad in (True, False):
+        layer = AveragePooling(4, count_include_pad=count_include_pad)
+        out = layer.forward(x)
+        assert out.dtype == np.float16 and out.tolist() == [[[[60_000 // 32 * 32]]]]
+        assert layer.backward(np.ones((1, 1, 1, 1), np.float16)).dtype == np.float16
+
+
 @pytest.mark.parametrize(
     "build, message",
     [
+        (lambda: Dropout("half"), "ratio must be a finite number"),
+        (lambda: Dropout(0.5, seed=-1), "seed must be a whole number of at least 0, not -1"),
+        (
+            lambda: BatchNormalization(np.ones(3), np.zeros(3), epsilon=-1),
+            "epsilon must be a finite number of at least 0",
+        ),
+        (lambda: AveragePooling(2, count_include_pad="no"), "count_include_pad must be True or False"),
         (lambda: Affine(np.zeros(3), np.zeros(3)), r"expected a weight of shape \(outputs, inputs\)"),
         (lambda: Affine(np.zeros((3, 2)), np.zeros(2)), r"got \(3, 2\) and \(2,\)"),
         (lambda: Convolution(np.zeros((3, 3)), np.zeros(3)), r"expected a weight of shape \(filters, C, KH, KW\)"),
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(1)), r"got \(3, 1, 2, 2\) and \(1,\)"),
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(3), stride=0), "stride must be"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(2)), "expected gamma and beta"),
-        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=1.5), r"momentum .* in \[0, 1\], got 1.5"),
-        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=-0.1), "momentum .* got -0.1"),
-        (lambda: Dropout(1), r"must lie in \[0, 1\), got 1"),
+        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=1.5), "at least 0 and at most 1, not 1.5"),
+        (lambda: BatchNormalization(np.ones(3), np.zeros(3), momentum=-0.1), "momentum .* not -0.1"),
+        (lambda: Dropout(1), r"ratio must be .* at least 0 and below 1, not 1"),
         (lambda: MaxPooling(2, padding=2), r"padding \(2, 2\) must be smaller than the kernel"),
         (lambda: AveragePooling(0), "kernel must be"),
         (lambda: Affine(np.zeros((3, 2)), np.zeros(3)).forward(np.zeros((4, 3))), "2 numbers in each sample"),
@@ -292,7 +308,7 @@ def test_dropout_keeps_the_expected_value():
         ),
         (lambda: Convolution(np.zeros((3, 1, 2, 2)), np.zeros(3)).forward(np.zeros((4, 1, 1, 5))), "does not fit"),
         (lambda: MaxPooling(2).forward(np.zeros((4, 4))), r"expected images of shape \(N, C, H, W\)"),
-        (lambda: AveragePooling(5).forward(np.zeros((1, 1, 4, 4))), "a window that spans 5 does not fit"),
+        (lambda: AveragePooling(5).forward(np.zeros((1, 1, 4, 4))), "A kernel that spans 5 does not fit"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(3)).forward(np.zeros((4, 2))), r"expected shape \(N, 3\)"),
         (lambda: BatchNormalization(np.ones(3), np.zeros(3)).forward(np.zeros(3)), r"got \(3,\)"),
         (lambda: SoftmaxWithLoss().forward(np.zeros((2, 3)), [0, 3]), r"labels must lie in 0\.\.2"),

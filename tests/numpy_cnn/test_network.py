@@ -254,7 +254,7 @@ def test_bad_input(net, x, t, message):
 
 
 def test_an_image_smaller_than_its_filters():
-    with pytest.raises(ValueError, match="a window that spans 5 does not fit an axis of 4"):
+    with pytest.raises(ValueError, match="A kernel that spans 5 does not fit into an input of 4"):
         SimpleConvNet(input_shape=(1, 4, 4))
 
 
@@ -263,13 +263,18 @@ def test_an_image_smaller_than_its_filters():
     [
         ({"input_shape": (28, 28)}, r"input_shape must be \(C, H, W\) of one image, got \(28, 28\)"),
         ({"input_shape": 28}, r"input_shape must be \(C, H, W\)"),
-        ({"input_shape": (0, 8, 8)}, "each number of input_shape must be a whole number of at least 1, got 0"),
-        ({"input_shape": (1, 8.0, 8)}, "each number of input_shape must be a whole number of at least 1, got 8.0"),
-        ({"kernel": 2.5}, "kernel must be a whole number of at least 1"),
-        ({"kernel": (3, 3, 3)}, "kernel must be a whole number of at least 1 or a pair"),
-        ({"num_filters": 0}, "num_filters must be a whole number of at least 1, got 0"),
-        ({"hidden": -1}, "hidden must be a whole number of at least 1, got -1"),
-        ({"num_classes": 10.0}, "num_classes must be a whole number of at least 1, got 10.0"),
+        ({"input_shape": (0, 8, 8)}, "each number of input_shape must be a whole number of at least 1, not 0"),
+        ({"input_shape": (1, 8.0, 8)}, "each number of input_shape must be a whole number of at least 1, not 8.0"),
+        ({"kernel": 2.5}, "kernel must be one whole number of at least 1"),
+        ({"kernel": (3, 3, 3)}, "kernel must be one whole number of at least 1 or two"),
+        ({"num_filters": 0}, "num_filters must be a whole number of at least 1, not 0"),
+        ({"hidden": -1}, "hidden must be a whole number of at least 1, not -1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"weight_std": -1}, "weight_std must be a finite number of at least 0, not -1"),
+        ({"weight_std": "0.1"}, "weight_std must be a finite number of at least 0, not '0.1'"),
+        ({"dtype": np.int32}, "dtype must be a floating-point type, not <class 'numpy.int32'>: give for example"),
+        ({"dtype": "number"}, "dtype must be a floating-point type, not 'number'"),
+        ({"num_classes": 10.0}, "num_classes must be a whole number of at least 1, not 10.0"),
     ],
 )
 def test_impossible_sizes(change, message):
