@@ -70,6 +70,9 @@ def _choose(i: int) -> tuple[mx.Context, str]:
 def try_gpu(i: int = 0) -> mx.Context:
     """The GPU number ``i`` if it works, else the CPU.
 
+    >>> mx.nd.ones(3, ctx=try_gpu()).sum().asscalar().item()
+    3.0
+
     Args:
         i: which GPU, counted from 0.
 
@@ -167,7 +170,7 @@ def contexts_for(net: Any, context: mx.Context | Sequence[mx.Context] | None, na
     own = contexts_of(net)
     if context is None:
         return own
-    contexts = list(context) if isinstance(context, (list, tuple)) else [context]
+    contexts: list[Any] = list(context) if isinstance(context, (list, tuple)) else [context]
     right_kind = all(isinstance(each, mx.Context) for each in contexts)
     if not contexts or not right_kind or len(set(contexts)) < len(contexts):
         raise ValueError(
