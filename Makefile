@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test style check coverage variants lab record status bench spread wheel lock venv
+.PHONY: help run test style check coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,11 +20,11 @@ help:  ## this list
 venv:
 	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
 
-run: venv  ## execute every notebook, pages under build/, a table at the end
-	@$(VENV_PYTHON) -m d2lhelpers run
+run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
 
-test: venv style  ## style, types, unit tests, what was published, every recorded output compared
-	@$(PYTEST) $(NBVAL) tests notebooks
+test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
+	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)
 
 check: venv style  ## the quick loop: style, types and the unit tests, no notebook
 	@$(PYTEST) tests -m "not slow"
@@ -55,6 +55,7 @@ bench: venv  ## the side-by-side measurements: ratios of two things in one run (
 	@$(VENV_PYTHON) benchmarks/convolution.py
 	@$(VENV_PYTHON) benchmarks/numpy_cnn.py
 	@$(VENV_PYTHON) benchmarks/lenet_speed.py
+	@$(VENV_PYTHON) benchmarks/comparison.py
 	@$(VENV_PYTHON) benchmarks/suite.py
 
 spread: venv  ## how far trained numbers move with seed, threads and processor (an hour; see benchmarks/README.md)
@@ -64,7 +65,11 @@ spread: venv  ## how far trained numbers move with seed, threads and processor (
 wheel: venv  ## both packages as wheels in dist/
 	@$(VENV_PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./nbtolerance && ls dist/*.whl
 
-lock:  ## resolve requirements.lock again (for maintainers; needs uv)
-	uv pip compile pyproject.toml nbtolerance/pyproject.toml --extra notebooks --extra test --extra build --universal --python-version 3.9 \
-	  --generate-hashes --no-annotate --upgrade --quiet -o requirements.lock \
+fresh:  ## the README's two commands in a bare Debian stable and testing; needs root and debootstrap
+	@$(PYTHON) tests/fresh.py $(SUITES) --notebooks "$(NOTEBOOKS)" --tests "$(TESTS)"
+
+lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
+	uv pip compile pyproject.toml --extra suite --extra notebooks --extra site --extra test --extra build \
+	  --no-emit-package nbtolerance --universal --python-version 3.9 \
+	  --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock \
 	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"

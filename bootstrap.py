@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-OLDEST, NEWEST = (3, 9), (3, 13)
+OLDEST, NEWEST = (3, 9), (3, 15)
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
@@ -16,26 +16,36 @@ LOCK = os.path.join(ROOT, "requirements.lock")
 PACKAGES = (os.path.join(ROOT, "nbtolerance"), ROOT)
 
 
-def complaint(version, system, machine, has_venv):
+def complaint(version, system, machine, has_modules):
     """What is wrong with this interpreter or machine, in a sentence that says what to do; None if nothing is."""
     found = "%d.%d" % tuple(version[:2])
     wanted = "%d.%d to %d.%d" % (OLDEST + NEWEST)
     choose = "choose one with `make run PYTHON=python3.12`, for example"
     if tuple(version[:2]) < OLDEST:
         return "Python %s is too old: these notebooks need Python %s; %s." % (found, wanted, choose)
-    if tuple(version[:2]) > NEWEST:
-        return "Python %s is newer than these notebooks know: they need Python %s; %s." % (found, wanted, choose)
     if (system, machine) != ("Linux", "x86_64"):
         return (
             "MXNet 1.9.1 has a wheel for Linux on x86-64 only, and this is %s on %s: run this on such a machine, "
             "or in a container or virtual machine of that kind." % (system, machine)
         )
-    if not has_venv:
+    if not has_modules:
         return (
-            "This Python %s lacks the module venv or ensurepip: install it (on Debian and Ubuntu: `apt install "
+            "This Python %s lacks the module venv, ensurepip or ctypes: install it (on Debian and Ubuntu: `apt install "
             "python%s-venv`) or %s." % (found, found, choose)
         )
-    return None
+    from d2lhelpers import libraries  # from here on, Python is new enough for it
+
+    return libraries.complaint()
+
+
+def warning(version):
+    """What to know about an interpreter that is tried although nobody has; None if somebody has."""
+    if tuple(version[:2]) <= NEWEST:
+        return None
+    return (
+        "Python %d.%d is newer than %d.%d, the newest that these notebooks were run with: it is tried; if it fails, "
+        "`make run PYTHON=python%d.%d`." % (tuple(version[:2]) + NEWEST + NEWEST)
+    )
 
 
 def wish():
@@ -56,9 +66,10 @@ def installed():
     return (lines[0], lines[1]) if len(lines) == 2 else ("", "")
 
 
-def has_venv():
-    """Whether this Python can make a virtual environment with pip in it."""
+def has_modules():
+    """Whether this Python can make a virtual environment with pip in it, and load libraries."""
     try:
+        import ctypes  # noqa: F401
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
@@ -88,22 +99,35 @@ def pip(arguments, what):
         sys.exit("%s failed: see above. With the package registry at hand, run the same command again." % what)
 
 
+def put_beside():
+    """Give MXNet the libraries that the system lacks and a wheel of the lock holds."""
+    from pathlib import Path
+
+    from d2lhelpers import libraries
+
+    for site_packages in Path(VENV).glob("lib/python3*/site-packages"):
+        libraries.put_beside(site_packages)
+
+
 def main(any_python):
     """Make .venv where it is not as wished; with ``any_python``, one of another Python will do if it is there."""
     wanted, found = wish(), installed()
     if found == wanted or (any_python and found[1] == wanted[1]):
         return
-    problem = complaint(sys.version_info, platform.system(), platform.machine(), has_venv())
+    problem = complaint(sys.version_info, platform.system(), platform.machine(), has_modules())
     if problem:
         sys.exit(problem)
     if os.path.lexists(VENV) and not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
         sys.exit("%s is there but is no virtual environment: move it away, it would be overwritten." % VENV)
+    if warning(sys.version_info):
+        sys.stderr.write(warning(sys.version_info) + "\n")
     sys.stderr.write("Making .venv with %s: once, about two minutes.\n" % wanted[0])
     shutil.rmtree(VENV, ignore_errors=True)
     subprocess.check_call([sys.executable, "-m", "venv", VENV])
     pip(["--require-hashes", "-r", LOCK], "Installing requirements.lock")
     for package in PACKAGES:
         pip(["--no-build-isolation", "--editable", package], "Installing " + os.path.basename(package))
+    put_beside()
     with open(STAMP, "w") as target:
         target.write("\n".join(wanted) + "\n")
 

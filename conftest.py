@@ -18,6 +18,7 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="ipython-")
     config.add_cleanup(folder.cleanup)
     os.environ["IPYTHONDIR"] = folder.name
+    os.environ["NBTOLERANCE_MPLBACKEND"] = "module://nbtolerance.outlines"  # text drawn as in the record
 
 
 def _wanted_data(item):

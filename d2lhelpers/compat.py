@@ -10,8 +10,15 @@ What MXNet misses was read off its sources and its own unit tests:
 - ``distutils.version``, removed from Python in 3.12;
 - operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple of NumPy integers reads ``(np.int64(2), 2)``;
 - ``numpy.linalg.qr`` and its like return named tuples since 1.25, which MXNet cannot build from a list;
-- ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack``;
-- ``scipy.sparse.csr``, deprecated since SciPy 1.8, is looked up whenever an array is made.
+- ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack`` and ``pack_img``;
+- ``scipy.sparse.csr``, deprecated since SciPy 1.8, is looked up whenever an array is made;
+- without ``NDArray.__array__`` NumPy takes an array of MXNet for one object: ``np.array_equal(a, a)`` was False;
+- since NumPy 2.0 a float32 added to a Python float stays a float32, in which MXNet's metrics lost what they counted;
+- ``numpy.core``, deprecated since NumPy 2.0, is looked up by ``mx.nd.moveaxis``.
+
+One thing is not about age: MXNet's ``MNIST`` and ``FashionMNIST`` replace a file that they do not know by a download
+before they look at what came, and know an older Fashion-MNIST only. Here they take the data that ``d2lhelpers.data``
+finds, fetches and verifies, so that ``d2l.load_data_fashion_mnist`` works and overwrites nothing.
 """
 
 import builtins
@@ -77,6 +84,9 @@ def _removed_numpy_names(numpy):
         "trapz": trapz,
         "compat": types.SimpleNamespace(basestring=str),
     }
+    if hasattr(numpy.lib, "array_utils"):  # since NumPy 2.0, where numpy.core warns
+        numeric = types.SimpleNamespace(normalize_axis_tuple=numpy.lib.array_utils.normalize_axis_tuple)
+        names["core"] = types.SimpleNamespace(numeric=numeric)
     names.update((name, financial(name)) for name in ("mirr", "npv", "pmt", "ppmt", "pv", "rate"))
     return names
 
@@ -89,14 +99,16 @@ class _WithOldNames(types.ModuleType):
         self.__dict__.update(_module=module, **old_names)
 
     def __getattr__(self, name):
-        return getattr(self.__dict__["_module"], name)
+        value = self.__dict__[name] = getattr(self.__dict__["_module"], name)  # kept: looked up at every step
+        return value
 
     def __dir__(self):
         return dir(self.__dict__["_module"])
 
 
 def _numpy_with_old_names(numpy):
-    missing = {name: value for name, value in _removed_numpy_names(numpy).items() if name not in vars(numpy)}
+    names = _removed_numpy_names(numpy)
+    missing = {name: value for name, value in names.items() if name not in vars(numpy) or name == "core"}
     return _WithOldNames(numpy, missing)
 
 
@@ -112,7 +124,7 @@ class _LooseVersion(tuple):
 
 
 _DISTUTILS_VERSION = types.ModuleType("distutils.version")
-_DISTUTILS_VERSION.LooseVersion = _DISTUTILS_VERSION.StrictVersion = _LooseVersion
+vars(_DISTUTILS_VERSION).update(LooseVersion=_LooseVersion, StrictVersion=_LooseVersion)
 
 
 def _parameter_text(value):
@@ -126,10 +138,73 @@ def _parameter_text(value):
     return str(plain(value) if isinstance(value, (tuple, list)) else value)
 
 
+class _ParameterStr(type(str)):  # type: ignore[misc]
+    """``str`` that is ``_parameter_text`` when it is called, and itself wherever else it stands."""
+
+    def __call__(cls, *args, **kwargs):
+        return _parameter_text(*args) if len(args) == 1 and not kwargs else str(*args, **kwargs)
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, str)
+
+    def __subclasscheck__(cls, subclass):
+        return issubclass(subclass, str)
+
+
+_str = _ParameterStr("str", (str,), {})
+
+
+def _mend_ndarray(module):
+    def __array__(self, dtype=None, copy=None):
+        """Values for NumPy, as a copy. Not while gradients are recorded: NumPy's functions would leave none."""
+        if copy is False:
+            raise ValueError("the values of an NDArray are always copied for NumPy: leave copy=False out")
+        if sys.modules["mxnet"].autograd.is_recording():
+            raise TypeError(
+                "NumPy cannot compute with an NDArray under autograd.record(), as no gradient would be recorded: use a "
+                "function of mx.nd, or call asnumpy() yourself"
+            )
+        values = self.asnumpy()
+        return values if dtype is None else values.astype(dtype)
+
+    module.NDArray.__array__ = __array__
+
+
+def _mend_metric(module):
+    numpy = module.numpy
+
+    def added_up(name):
+        def get(self):
+            return self.__dict__[name]
+
+        def store(self, value):
+            self.__dict__[name] = numpy.float64(value) if isinstance(value, numpy.floating) else value
+
+        return property(get, store)
+
+    for name in ("sum_metric", "global_sum_metric"):
+        setattr(module.EvalMetric, name, added_up(name))
+
+
+def _mend_vision_datasets(module):
+    download = module.download
+
+    def verified_or_downloaded(url, path=None, **options):
+        *_, name, file_name = url.split("/")
+        if name not in ("mnist", "fashion-mnist"):
+            return download(url, path=path, **options)
+        from .data.download import verified_file  # MXNet is imported without looking for data
+
+        default = os.path.expanduser(os.path.join(module.base.data_dir(), "datasets", name))
+        return str(verified_file(name, file_name, None if path == default else path))
+
+    module.download = verified_or_downloaded
+
+
 def _mend_recordio(module):
     numpy = module.np
 
-    class OldArray(numpy.ndarray):
+    class OldArray(numpy.ndarray):  # type: ignore[name-defined]
         def tostring(self):
             return self.tobytes()
 
@@ -137,6 +212,14 @@ def _mend_recordio(module):
         return numpy.asarray(*args, **kwargs).view(OldArray)
 
     module.np = _WithOldNames(numpy, {"asarray": asarray})
+    if module.cv2 is not None:
+        imencode = module.cv2.imencode
+
+        def imencode_to_old_array(*args, **kwargs):
+            done, encoded = imencode(*args, **kwargs)
+            return done, encoded.view(OldArray)
+
+        module.cv2 = _WithOldNames(module.cv2, {"imencode": imencode_to_old_array})
 
 
 def _mend_scipy_sparse(module):
@@ -156,10 +239,15 @@ def _mend_named_tuples(module):
 
 # What one MXNet module needs beyond the names: builtins for its code, or a change after it ran.
 _BUILTINS_OF = {
-    "mxnet._ctypes.ndarray": {"str": _parameter_text},
-    "mxnet._ctypes.symbol": {"str": _parameter_text},
+    "mxnet._ctypes.ndarray": {"str": _str},
+    "mxnet._ctypes.symbol": {"str": _str},
+    "mxnet.io.io": {"str": _str},
+    "mxnet.symbol.symbol": {"str": _str},
 }
 _AFTER = {
+    "mxnet.gluon.data.vision.datasets": _mend_vision_datasets,
+    "mxnet.metric": _mend_metric,
+    "mxnet.ndarray.ndarray": _mend_ndarray,
     "mxnet.ndarray.sparse": _mend_scipy_sparse,
     "mxnet.ndarray.utils": _mend_scipy_sparse,
     "mxnet.recordio": _mend_recordio,
@@ -206,7 +294,7 @@ class _Loader(importlib.abc.Loader):
             if name in _AFTER:
                 _AFTER[name](module)
             return
-        with quiet(), warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings(), _missing_libraries_named():
             warnings.simplefilter("ignore")
             self._loader.exec_module(module)
             module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
@@ -228,6 +316,20 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             spec.loader = _Loader(spec.loader)
         return spec
+
+
+@contextlib.contextmanager
+def _missing_libraries_named():
+    """Asks for the system libraries that are missing, where MXNet or NumPy could not be loaded for want of them."""
+    try:
+        yield
+    except (ImportError, OSError) as error:
+        from . import libraries
+
+        complaint = libraries.complaint()
+        if complaint is None:
+            raise
+        raise ImportError(complaint, name="mxnet") from error
 
 
 @contextlib.contextmanager

@@ -202,6 +202,16 @@ PADDING_AND_STRIDE = [
         (4, 12),
         ("[ 0  0  8  9 10 11 12 13 14 15  0  0]\n", "\n(4, 12)\n"),
     ),
+    Claim(
+        "R20 layers",
+        "T2",
+        "a 224x224 picture under 5x5 kernels is down to 4x4 after 55 layers",
+        "02_padding_and_stride",
+        "layers_until_nothing_fits",
+        {"size": 224, "kernel": 5},
+        (55, 4),
+        ("[16, 12, 8, 4]\n55 layers\n",),
+    ),
     convolution_shape(
         "R17", "T1", "3×3 kernel, pad=(1, 1)             (1, 1, 8, 8)\n", 8, (8, 8), kernel=(3, 3), pad=(1, 1)
     ),
@@ -217,6 +227,17 @@ PADDING_AND_STRIDE = [
         {"size": 8, "kernel": 3, "stride": 3},
         "'numpy.float64' object cannot be interpreted as an integer",
         ("TypeError: 'numpy.float64' object cannot be interpreted as an integer\n",),
+    ),
+    Claim(
+        "R18 rounding",
+        "T1",
+        "np.round makes a third window of the 2.67 that fit",
+        "02_padding_and_stride",
+        "windows_that_fit",
+        {"size": 8, "kernel": 3, "stride": 3},
+        2,
+        ("rounded [3. 2.]  right [2, 2]\n",),
+        misprint=3,
     ),
     *(
         convolution_shape(
@@ -489,14 +510,16 @@ FROM_SCRATCH = [
     Claim(
         "R30 losses",
         "T3",
-        "softmax of one row and of two, mean squared error, cross-entropy with an index and with a one-hot label",
+        "softmax of one row and of two, half the sum of squared errors (ours: their mean), cross-entropy with an index "
+        "and with a one-hot label",
         "06_layers_from_scratch",
         "softmax_and_losses",
         {"odds": [1, 2, 5], "label": 2},
-        {"softmax": [0.125, 0.25, 0.625], "squared": 0.0729, "index": 0.47, "one-hot": 0.47},
+        {"softmax": [0.125, 0.25, 0.625], "half the sum": 0.1094, "mean": 0.0729, "index": 0.47, "one-hot": 0.47},
         (
             "[0.125 0.25  0.625]\n[0.125 0.25  0.625]\n[[0.125 0.25  0.625]\n [0.625 0.25  0.125]]\n",
-            "mean squared error 0.0729\ncross-entropy      0.4700\none-hot            0.4700\n",
+            "cross-entropy      0.4700\none-hot            0.4700\n",
+            "half the sum (T3)      0.1094\nthe mean (ours)        0.0729\n",
         ),
     ),
     Claim(

@@ -74,3 +74,42 @@ def test_the_readme_shows_the_saved_table(saved):
     assert {name: float(seconds) for name, seconds in rows} == {
         name: round(seconds, 1) for name, seconds in saved["epoch"]["seconds"].items()
     }
+
+
+def tables(page):
+    """The tables of a Markdown page: a list of rows of cells each, the header first."""
+    blocks = re.findall(r"(?:^\|.*\|\n)+", page, re.MULTILINE)
+    rows = [[re.findall(r"[^|]+", line) for line in block.splitlines()] for block in blocks]
+    return [[[cell.strip(" `") for cell in row] for row in block if set(row[0]) != {"-"}] for block in rows]
+
+
+def test_the_page_of_the_benchmarks_shows_the_saved_tables(saved):
+    def shown(*numbers):
+        return [f"{number:g}" for number in numbers]
+
+    def with_range(ratio):
+        return shown(ratio["median"], *ratio["range"])
+
+    data, busy, ladder = saved["data"], saved["busy"], saved["ladder"]
+    plain, filled = ladder["operators, milliseconds a step"].values()
+    by_batch = saved["scaling"]["batch size"]
+    expected = [
+        [[name, *with_range(ratio)] for name, ratio in saved["epoch"]["ratios"].items()],
+        [
+            [task, *(f"{seconds:g} s" for seconds in data[task]["seconds"].values()), *with_range(data[task]["ratio"])]
+            for task in ("first batch", "pass", "evaluate")
+        ],
+        [[name.replace("behind", "after"), *shown(ms)] for name, ms in ladder["milliseconds a step"].items()],
+        [[name, *shown(plain[name], filled[name])] for name in sorted(plain, key=plain.get, reverse=True)[:8]],
+        [
+            [name, *shown(busy["quiet"][name], busy["busy"][name], busy["to itself, quiet"][name])]
+            for name in busy["quiet"]
+        ],
+        [[name, *shown(*(row[name] for row in by_batch.values()))] for name in by_batch["256"]],
+        [[images, *shown(row["fit"])] for images, row in saved["scaling"]["images"].items()],
+    ]
+    page = (SCRIPT.parent / "README.md").read_text(encoding="utf-8")
+    section = page.partition("## The LeNet, part by part\n")[2].partition("\n## ")[0]
+    assert [rows for _, *rows in tables(section)] == expected
+    megabytes = "{tutorial} MB and {fit} MB".format(**data["megabytes"])
+    assert megabytes in section and "bit for bit" in section and set(saved["epoch"]["repeats"].values()) == {True}

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from d2lhelpers import libraries
+
 import pytest
 
 import bootstrap
@@ -12,18 +14,28 @@ import bootstrap
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 14)])
+@pytest.mark.parametrize("version", [(3, minor) for minor in range(9, 16)])
 def test_supported_pythons_pass(version):
     assert bootstrap.complaint(version, "Linux", "x86_64", True) is None
+    assert bootstrap.warning(version) is None
+
+
+def test_a_python_that_nobody_knows_is_tried_with_a_warning():
+    assert bootstrap.complaint((3, 16), "Linux", "x86_64", True) is None
+    assert bootstrap.warning((3, 16)).startswith("Python 3.16 is newer than 3.15, the newest that these notebooks")
+
+
+def test_missing_system_libraries_are_asked_for(monkeypatch):
+    monkeypatch.setattr(libraries, "complaint", lambda: "Install them.")
+    assert bootstrap.complaint((3, 12), "Linux", "x86_64", True) == "Install them."
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (((2, 7), "Linux", "x86_64", True), "Python 2.7 is too old: these notebooks need Python 3.9 to 3.13; choose"),
+        (((2, 7), "Linux", "x86_64", True), "Python 2.7 is too old: these notebooks need Python 3.9 to 3.15; choose"),
         (((3, 8), "Linux", "x86_64", True), "Python 3.8 is too old"),
-        (((3, 14), "Linux", "x86_64", True), "Python 3.14 is newer than these notebooks know"),
-        (((3, 12), "Linux", "x86_64", False), "lacks the module venv or ensurepip: install it"),
+        (((3, 12), "Linux", "x86_64", False), "lacks the module venv, ensurepip or ctypes: install it"),
         (((3, 12), "Darwin", "arm64", True), "Linux on x86-64 only, and this is Darwin on arm64"),
     ],
 )
@@ -38,13 +50,16 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
     for name, path in {"VENV": ".venv", "PYTHON": ".venv/bin/python", "STAMP": ".venv/installed-from"}.items():
         monkeypatch.setattr(bootstrap, name, str(tmp_path / path))
-    for name, file in {"LOCK": "requirements.lock", "METADATA": "pyproject.toml"}.items():
-        (tmp_path / file).write_text(name)
-        monkeypatch.setattr(bootstrap, name, str(tmp_path / file))
+    for file in ("requirements.lock", "pyproject.toml", "nbtolerance/pyproject.toml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+    monkeypatch.setattr(bootstrap, "LOCK", str(tmp_path / "requirements.lock"))
+    monkeypatch.setattr(bootstrap, "PACKAGES", (str(tmp_path), str(tmp_path / "nbtolerance")))
 
     def make(command):
         made.append(command)
         (tmp_path / ".venv/bin").mkdir(parents=True)
+        (tmp_path / ".venv/lib/python3.12/site-packages").mkdir(parents=True)
         (tmp_path / ".venv/bin/python").write_text("")
         (tmp_path / ".venv/pyvenv.cfg").write_text("")
 
@@ -56,12 +71,28 @@ def project(tmp_path, monkeypatch):
     return tmp_path, made
 
 
+def test_libraries_are_put_beside_mxnet(project, monkeypatch):
+    folder, _ = project
+    folders = []
+    monkeypatch.setattr(libraries, "put_beside", folders.append)
+    (folder / ".venv/installed-from").unlink()
+    bootstrap.main(any_python=True)
+    assert folders == [folder / ".venv/lib/python3.12/site-packages"]
+
+
+@pytest.mark.parametrize("version, warned", [((3, 12, 0), False), ((3, 16, 0), True)])
+def test_the_warning_is_shown_where_an_environment_is_made(project, monkeypatch, capsys, version, warned):
+    monkeypatch.setattr(sys, "version_info", version)
+    bootstrap.main(any_python=False)
+    assert ("Python 3.16 is newer" in capsys.readouterr().err) == warned
+
+
 def test_a_finished_environment_is_left_alone(project):
     bootstrap.main(any_python=False)
     assert project[1] == []
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml", "nbtolerance/pyproject.toml"])
 def test_it_is_made_again_when_lock_or_metadata_change(project, file):
     folder, made = project
     (folder / file).write_text("changed")
@@ -116,4 +147,7 @@ def test_a_folder_that_is_no_environment_is_not_overwritten(project):
 def test_make_alone_lists_its_targets():
     done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets == ["help", "run", "test", "variants", "lab", "record", "status", "bench", "spread", "lock"]
+    assert targets[:4] == ["help", "run", "test", "check"] and "style" not in targets and "venv" not in targets
+    assert {"coverage", "variants", "lab", "record", "status", "bench", "spread", "wheel", "fresh", "lock"} < set(
+        targets
+    )

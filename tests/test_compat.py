@@ -3,8 +3,15 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+from .data.tiny import IDX_NAMES, Mirror, idx_set, write
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(code, *options, **variables):
@@ -13,9 +20,8 @@ def run(code, *options, **variables):
 
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS" and not k.startswith("PYTEST")}
     environment.update(variables)
-    done = subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=environment
-    )
+    command = [sys.executable, *options, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
     return done.stdout, done.stderr, done.returncode
 
 
@@ -30,10 +36,6 @@ def test_mxnet_computes_and_its_start_is_silent():
 
 def test_without_it_mxnet_does_not_import():
     """The reason for `compat`; if this ever passes unaided, the module can go."""
-    import numpy
-
-    if tuple(map(int, numpy.__version__.split(".")[:2])) < (1, 24):
-        return
     assert run("import mxnet")[2] != 0
 
 
@@ -217,3 +219,132 @@ def test_d2l_computes():
         print(d2l.__name__, d2l.try_gpu(), d2l.try_all_gpus())
     """
     assert run(code)[0].startswith("d2l.mxnet cpu(0)")
+
+
+def test_equal_arrays_are_equal_to_numpy():
+    code = """
+        import d2lhelpers
+        import mxnet as mx, numpy as np
+        a = mx.nd.array([[1, 2], [3, 4]])
+        print(np.array_equal(a, a), mx.test_utils.same(a, a), np.array_equal(a, a + 1), bool(np.all(a == a)))
+        print(np.asarray(a).dtype, np.asarray(a, dtype="int64").dtype, np.asarray(mx.np.ones(2)).sum())
+        with mx.autograd.record():
+            try:
+                np.exp(a)
+            except TypeError as error:
+                print(error)
+    """
+    out, err, status = run(code, "-W", "error")
+    assert (err, status) == ("", 0)
+    lines = out.splitlines()
+    assert lines[:2] == ["True True False True", "float32 int64 2.0"] and "no gradient would be recorded" in lines[2]
+
+
+def test_metrics_count_beyond_float32():
+    code = """
+        import d2lhelpers
+        import mxnet as mx
+        for name in ("Loss", "MSE", "MAE"):
+            metric = getattr(mx.metric, name)()
+            for value in (2.0**24, 1.0):
+                values = mx.nd.array([[value]])
+                root = values.sqrt() if name == "MSE" else values
+                metric.update(*([None, [values]] if name == "Loss" else [[values * 0], [root]]))
+            print(metric.sum_metric)
+    """
+    assert run(code, "-W", "error") == ("16777217.0\n" * 3, "", 0)
+
+
+def test_every_size_may_be_a_numpy_integer(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2,3,4,5,6\n")
+    code = f"""
+        import d2lhelpers
+        import mxnet as mx, numpy as np
+        from mxnet.gluon import nn
+        n = np.int64
+        for net, shape in ((nn.Dense(n(3)), (4, 6)), (nn.Conv2D(n(3), n(2), in_channels=n(2)), (1, 2, 4, 4))):
+            net.initialize()
+            net.hybridize()
+            print(net(mx.nd.ones(shape)).shape)
+        print(mx.sym.var("x", shape=(n(2), 3)).infer_shape()[1])
+        rows = mx.io.CSVIter(data_csv={str(tmp_path / "a.csv")!r}, data_shape=tuple(np.array([2, 3])), batch_size=1)
+        print(rows.next().data, mx.nd.moveaxis(mx.nd.ones((2, 3)), 0, 1).shape)
+        in_mxnet = vars(mx.symbol.symbol)["__builtins__"]["str"]
+        assert isinstance("x", in_mxnet) and issubclass(str, in_mxnet) and in_mxnet(b"x", "ascii") == "x"
+    """
+    out, err, status = run(code, "-W", "error")
+    assert (err, status) == ("", 0)
+    assert out.split("\n")[:3] == ["(4, 3)", "(1, 3, 3, 3)", "[(2, 3)]"] and "<NDArray 1x2x3 @cpu(0)>" in out
+
+
+PUBLISHED_FIRST_STEP = """
+    import d2lhelpers
+    from d2l import mxnet as d2l
+    from mxnet import gluon
+    train_iter, test_iter = d2l.load_data_fashion_mnist(256)
+    for X, y in test_iter:
+        print(X.shape, y[:4].asnumpy())
+        break
+    print(len(gluon.data.vision.MNIST(train=False)), len(train_iter))
+"""
+
+
+@pytest.mark.data("fashion-mnist")
+@pytest.mark.data("mnist")
+def test_the_published_first_step_takes_the_verified_data_and_writes_nothing(tmp_path):
+    expected = "(256, 1, 28, 28) [9 2 1 1]\n10000 235\n"
+    assert run(PUBLISHED_FIRST_STEP, MXNET_HOME=str(tmp_path)) == (expected, "", 0)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+SMALL_SET = """
+    import dataclasses, os
+    import d2lhelpers
+    from d2lhelpers.data.registry import DATA_SETS
+    from tests.data.tiny import described, idx_set
+    entry = described("fashion-mnist", idx_set(1)[0])
+    DATA_SETS["fashion-mnist"] = dataclasses.replace(entry, mirrors=(os.environ["MIRROR"],))
+    from mxnet.gluon.data.vision import FashionMNIST
+    try:
+        print(len(FashionMNIST(*ROOT)))
+    except ValueError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def mirror():
+    server = Mirror()
+    yield server
+    server.close()
+
+
+def small_set(mirror, home, *root):
+    code = SMALL_SET.replace("ROOT", repr(list(root)))
+    return run(code, MXNET_HOME=str(home), MIRROR=mirror.url("a"), D2LHELPERS_DATA="", no_proxy="127.0.0.1")
+
+
+def test_a_mirror_that_answers_with_a_web_page_destroys_nothing(tmp_path, mirror):
+    page = b"<html>all is well</html>"
+    mirror.files = {f"/a/{name}": page for name in IDX_NAMES}
+    files, folder = idx_set(1)[0], tmp_path / "datasets" / "fashion-mnist"
+    write(folder, files)
+    assert small_set(mirror, tmp_path) == ("7\n", "", 0) and mirror.asked == []
+    (folder / IDX_NAMES[0]).unlink()
+    assert "DataNotFoundError" in "".join(map(str, small_set(mirror, tmp_path))) and mirror.asked
+    assert not (folder / IDX_NAMES[0]).exists() and (folder / IDX_NAMES[1]).read_bytes() == files[IDX_NAMES[1]]
+
+
+def test_a_root_of_the_callers_comes_first_and_is_never_replaced(tmp_path, mirror):
+    files, mine = idx_set(1)[0], tmp_path / "mine"
+    mirror.files = {f"/a/{name}": data for name, data in files.items()}
+    write(mine, files)
+    assert small_set(mirror, tmp_path / "home", str(mine)) == ("7\n", "", 0) and mirror.asked == []
+    (mine / IDX_NAMES[0]).write_bytes(b"mine")
+    out, _, _ = small_set(mirror, tmp_path / "home", str(mine))
+    assert out.startswith("DataCorruptError") and "it is left as it is: move it away, or name another root" in out
+    assert (mine / IDX_NAMES[0]).read_bytes() == b"mine" and mirror.asked == []
+    # What it lacks is found or fetched where it belongs; the caller's folder is not written.
+    (mine / IDX_NAMES[0]).unlink()
+    assert small_set(mirror, tmp_path / "home", str(mine)) == ("7\n", "", 0)
+    assert not (mine / IDX_NAMES[0]).exists() and (tmp_path / "home/datasets/fashion-mnist" / IDX_NAMES[0]).exists()

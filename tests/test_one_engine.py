@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 CELLS = [
     "import os\nprint([os.environ.get(name) for name in ('OMP_NUM_THREADS', 'PYTEST_CURRENT_TEST', 'OF_THE_USER')])",

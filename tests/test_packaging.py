@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from d2lhelpers import libraries
 from d2lhelpers.suite.doctor import packages_that_differ
 
 import pytest
@@ -13,6 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import bootstrap
+
+from . import fresh
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,9 +29,9 @@ README = (ROOT / "README.md").read_text()
 PYTHONS = [f"3.{minor}" for minor in range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)]
 
 
-def locked(python):
-    """Name to version of what the lock installs on Linux with this Python."""
-    environment = {
+def machine(python):
+    """The values of markers on Linux with this Python."""
+    return {
         "python_version": python,
         "python_full_version": f"{python}.9",
         "sys_platform": "linux",
@@ -38,6 +41,11 @@ def locked(python):
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
     }
+
+
+def locked(python):
+    """Name to version of what the lock installs on Linux with this Python."""
+    environment = machine(python)
     entries = [Requirement(line.rstrip(" \\")) for line in LOCK.splitlines() if re.match(r"[a-z0-9]", line)]
     return {
         entry.name: str(entry.specifier)[2:]
@@ -48,14 +56,32 @@ def locked(python):
 
 def test_supported_pythons_are_the_same_everywhere():
     specifier = SpecifierSet(PROJECT["project"]["requires-python"])
-    assert [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier] == PYTHONS
-    assert f"Python {PYTHONS[0]}–{PYTHONS[-1]}" in README
+    accepted = [p for p in (f"3.{minor}" for minor in range(30)) if p in specifier]
+    assert accepted[: len(PYTHONS)] == PYTHONS and accepted[-1] == "3.29", "a newer one is tried"
+    classifiers = [line.rsplit(" ")[-1] for line in PROJECT["project"]["classifiers"] if ":: Python ::" in line]
+    assert classifiers == PYTHONS
+    assert set(re.findall(r"\b3\.\d+–3\.\d+", README)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}
+
+
+def test_the_readme_names_what_a_machine_must_have():
+    needs = README.partition("## Two commands")[2].partition("```")[0]
+    wanted = set(libraries._PACKAGES) - set(libraries._BROUGHT)
+    assert set(re.findall(r"`(lib\S+\.so\.\d+)`", needs)) == wanted
+    assert f"glibc {'.'.join(map(str, libraries._GLIBC))}" in needs
+    debian, fedora = (re.search(rf"`{program} install ([^`]+)`", needs)[1].split() for program in ("apt", "dnf"))
+    assert set(debian) == {"make", "python3-venv", libraries._PACKAGES[fresh.MISSING][0]}
+    assert set(debian) - set(fresh.PACKAGES) == {libraries._PACKAGES[fresh.MISSING][0]}, "the rest a bare system gets"
+    assert set(fedora) == {"make", "python3", libraries._PACKAGES[fresh.MISSING][1]}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_holds_what_the_project_asks_for(python):
     pins = locked(python)
-    overrides = {r.name: r for r in map(Requirement, PROJECT["tool"]["uv"]["override-dependencies"])}
+    overrides = {
+        r.name: r
+        for r in map(Requirement, PROJECT["tool"]["uv"]["override-dependencies"])
+        if not r.marker or r.marker.evaluate(machine(python))
+    }
     asked = PROJECT["project"]["dependencies"] + [
         line for extra in ("notebooks", "test", "build") for line in PROJECT["project"]["optional-dependencies"][extra]
     ]

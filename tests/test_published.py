@@ -66,6 +66,17 @@ def error_of_a_size_that_is_a_float(size, kernel, stride):
     return str(caught.value)
 
 
+def layers_until_nothing_fits(size, kernel):
+    layers = 0
+    while size >= kernel:
+        size, layers = convolution_shape(size, (kernel, kernel))[0], layers + 1
+    return layers, size
+
+
+def windows_that_fit(size, kernel, stride):
+    return len([first for first in range(0, size, stride) if first + kernel <= size])
+
+
 def pooling(data, **options):
     return nd.Pooling(nd.array(data), **options).asnumpy().tolist()
 
@@ -152,7 +163,8 @@ def softmax_and_losses(odds, label):
     one_hot = np.eye(len(odds))[label]
     return {
         "softmax": probability.round(12).tolist(),
-        "squared": round(float(cnn.mean_squared_error(probability, one_hot)), 4),
+        "half the sum": round(float(np.square(probability - one_hot).sum() / 2), 4),
+        "mean": round(float(cnn.mean_squared_error(probability, one_hot)), 4),
         "index": round(float(cnn.cross_entropy(probability, label)), 4),
         "one-hot": round(float(cnn.cross_entropy(probability, one_hot)), 4),
     }

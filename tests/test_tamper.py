@@ -19,6 +19,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
 from nbtolerance import compare_outputs, parse_markers
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(path for path in ROOT.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 

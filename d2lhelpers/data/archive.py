@@ -52,7 +52,9 @@ def unpack(archive: BinaryIO, entry: DataSet, folder: Path) -> None:
                 file = wanted.pop(name)
                 if member.size != file.size:
                     raise _wrong(entry, f"{member.name!r} has {member.size:,} bytes, expected {file.size:,}")
-                _write(tar.extractfile(member).read(file.size), entry, folder, file)
+                content = tar.extractfile(member)
+                assert content is not None, "a regular file has one"
+                _write(content.read(file.size), entry, folder, file)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _wrong(entry, f"it is damaged ({error})") from error
     if wanted:

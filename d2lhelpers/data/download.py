@@ -21,12 +21,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from .archive import unpack
-from .errors import DataNotFoundError
-from .registry import DataFile, data_set
+from .errors import DataCorruptError, DataNotFoundError
+from .registry import OLDER_FASHION_MNIST_SHA1, DataFile, data_set
 from .sources import (
     ENVIRONMENT,
     best_folder,
@@ -39,17 +39,23 @@ from .sources import (
     what_is_wrong,
 )
 
-__all__ = ["ensure", "fetch"]
+__all__ = ["ensure", "fetch", "verified_file"]
 
 _TIMEOUT = 10.0  # seconds to wait for a connection, and for each further piece
 _ATTEMPTS = 5  # at one mirror, as long as each brings the file further
 _PATIENCE = 30.0  # seconds after which a mirror that sends less than this a second is given up:
 _SLOWEST = 2000
+# Whatever a mirror does is that mirror's problem: urllib has a ValueError for many an address that it sends.
+_WHATEVER = (OSError, http.client.HTTPException, ValueError)
 _AGENT = {"User-Agent": "d2lhelpers (Python urllib)"}  # some mirrors refuse urllib's own name
 
 
 class _MirrorFailure(Exception):
     """One mirror did not deliver; the message is a clause that says why."""
+
+
+class _Abandoned(_MirrorFailure):
+    """A mirror keeps a thread of ours busy for ever: its connection cannot even be closed."""
 
 
 def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
@@ -76,6 +82,38 @@ def ensure(name: str, root: str | os.PathLike | None = None) -> Path:
     if may_download:
         return fetch(name, root)
     raise DataNotFoundError(not_found_sentence(entry, chosen))
+
+
+def verified_file(name: str, file_name: str, folder: str | os.PathLike | None = None) -> Path:
+    """Return the path of one file of a data set, after a look at its content. Nothing that is there is replaced.
+
+    Args:
+        name: The data set's name.
+        file_name: The file's name.
+        folder: A folder that the caller named himself: a file of that name in it comes first, and may be the older
+            Fashion-MNIST as well. Where it lacks the file, or is None, the file is found or fetched as by ``ensure``.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        DataNotFoundError: The file cannot be had.
+        DataCorruptError: A file of that name is there and is not the published one.
+    """
+    entry = data_set(name)
+    (file,) = (file for file in entry.files if file.name == file_name)
+    if folder is not None and os.path.lexists(os.path.join(folder, file_name)):
+        path = Path(folder, file_name)
+        data = path.read_bytes() if path.is_file() else b""
+        older = OLDER_FASHION_MNIST_SHA1.get(hashlib.sha1(data).hexdigest())  # SHA-1 as MXNet names it
+        if hashlib.sha256(data).hexdigest() != file.sha256 and (name, older) != ("fashion-mnist", file_name):
+            raise DataCorruptError(
+                f"{path} {what_is_wrong(entry, file, data)}; it is left as it is: move it away, or name another root"
+            )
+        return path
+    found = ensure(name)
+    read_verified(entry, found, file)
+    return found / file_name
 
 
 def fetch(
@@ -155,7 +193,12 @@ def _fetch_archive(entry, root, folder, source):
 
 
 def _checked(mirror):
-    if urlsplit(mirror).scheme not in ("http", "https"):
+    try:
+        parts = urlsplit(mirror)
+        good = isinstance(mirror, str) and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except (AttributeError, TypeError, ValueError):  # no text, or one that is no address
+        good = False
+    if not good:
         raise ValueError(f"expected mirrors that begin with https://, got {mirror!r}; name a folder on the web")
     return mirror if mirror.endswith("/") else mirror + "/"
 
@@ -187,7 +230,8 @@ def _part_file(folder: Path, name: str) -> Iterator[tuple[BinaryIO, Path]]:
 def _opened_and_locked(path, mode):
     """Open a part file, or return None where another process has it."""
     try:
-        part = open(path, mode)
+        # Never through a link: in a folder that others may write, it could lead to any file of the user's.
+        part = open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError:
         if mode == "x+b":
             raise
@@ -257,12 +301,12 @@ class _Mirrors:
 
     def _receive(self, url, part, file, begun):
         """Append to ``part`` what is missing, or all of it where the mirror cannot send the rest alone."""
-        with _ask(url, begun) as response:
+        with _closing(_ask(url, begun)) as response:
             if response.status == 200:
                 begun = 0
                 part.truncate(0)
                 part.seek(0)
-            length = int(response.headers.get("Content-Length") or file.size - begun)
+            length = _announced(response.headers.get("Content-Length"), file.size - begun)
             started, got = time.monotonic(), 0
             with self._bar(file, begun) as bar:
                 while piece := _read(response):
@@ -293,17 +337,58 @@ class _Mirrors:
         )
 
 
+def _announced(header, expected):
+    """The length that a mirror announces; where what it says is no number, the one that is expected."""
+    return int(header) if header and header.isascii() and header.isdigit() and len(header) < 16 else expected
+
+
+def _patiently(work):
+    """Do what waits for a mirror, for so long and no longer, however the mirror keeps the connection alive."""
+    done: list[tuple[Any, BaseException | None]] = []
+
+    def attempt():
+        try:
+            done.append((work(), None))
+        except BaseException as error:
+            done.append((None, error))
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    if not done:
+        raise _Abandoned(f"it gave no answer in {_PATIENCE:g} seconds")
+    result, error = done[0]
+    if error is not None:
+        raise error
+    return result
+
+
+@contextmanager
+def _closing(response):
+    """Close a response afterwards, unless that would wait for the mirror's pleasure."""
+    try:
+        yield response
+    except _Abandoned:
+        raise
+    except BaseException:
+        response.close()
+        raise
+    else:
+        response.close()
+
+
 def _ask(url, begun):
     """Open an address, from byte ``begun`` on where the server can; its answer is 200 (all) or 206 (the rest)."""
     headers = {**_AGENT, "Range": f"bytes={begun}-"} if begun else _AGENT
+    request = urllib.request.Request(url, headers=headers)
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
+        response = _patiently(lambda: urllib.request.urlopen(request, timeout=_TIMEOUT))
     except urllib.error.HTTPError as error:
         error.close()
         if begun and error.code == 416:  # it has no such rest
             return _ask(url, 0)
-        raise _MirrorFailure(f"it answers {error.code} {error.reason}") from None
-    except (OSError, http.client.HTTPException) as error:
+        raise _MirrorFailure(f"it answers {error.code} {_shown(error.reason)}") from None
+    except _WHATEVER as error:
         raise _MirrorFailure(_why(error)) from None
     is_the_rest = response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
     if response.status == 200 or (begun and response.status == 206 and is_the_rest):
@@ -316,9 +401,15 @@ def _ask(url, begun):
 
 def _read(response):
     try:
-        return response.read1(1 << 18)
-    except (OSError, http.client.HTTPException) as error:
+        return _patiently(lambda: response.read1(1 << 18))
+    except _WHATEVER as error:
         raise _MirrorFailure(_why(error)) from None
+
+
+def _shown(text):
+    """What a mirror says, short and with its control characters shown and not obeyed."""
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 def _why(error):
@@ -327,7 +418,7 @@ def _why(error):
         return "its name has no address (no network, or no name server)"
     if isinstance(reason, socket.timeout):  # noqa: UP041 - before Python 3.10 no TimeoutError
         return f"no answer in {_TIMEOUT:g} seconds"
-    return str(getattr(reason, "strerror", None) or reason or type(reason).__name__)
+    return _shown(getattr(reason, "strerror", None) or reason or type(reason).__name__)
 
 
 def _unreachable(mirrors):
@@ -336,13 +427,13 @@ def _unreachable(mirrors):
     Asked one after the other, names without a name server and addresses behind a silent firewall would cost minutes on
     a machine without network; here they cost one timeout together.
     """
-    outcome = {}
+    outcome: dict[str, str | None] = {}
 
     def knock(mirror, host, port):
         try:
             socket.create_connection((host, port), timeout=_TIMEOUT).close()
             outcome[mirror] = None
-        except OSError as error:
+        except _WHATEVER as error:
             outcome[mirror] = _why(error)
 
     threads = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import os
 import shlex
 import stat
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +17,13 @@ from .registry import DATA_SETS, OLDER_FASHION_MNIST_SHA1, DataFile, DataSet, da
 __all__ = [
     "ENVIRONMENT",
     "SYNTHETIC",
+    "Place",
+    "State",
     "Status",
     "data_root",
     "find",
     "is_synthetic",
+    "locate",
     "read_verified",
     "status",
     "verify",
@@ -26,10 +31,6 @@ __all__ = [
 
 ENVIRONMENT = "D2LHELPERS_DATA"
 SYNTHETIC = "synthetic"
-
-# What was found right in this process: (path, size, time of change in ns, SHA-256). Never written to disk, so that no
-# stale record can speak for a file.
-_verified: set[tuple[str, int, int, str]] = set()
 
 
 class Root(NamedTuple):
@@ -39,16 +40,31 @@ class Root(NamedTuple):
     origin: str  # "argument", "environment" or "default"
 
 
-class Status(NamedTuple):
-    """How one data set stands.
+class Place(NamedTuple):
+    """Where a data set lies, or would lie: its files that are not in ``folder`` are ``missing``."""
 
-    ``state`` is "verified", "not found", "incomplete" (some of its files are there), "drawn" (the stand-in) or a
-    sentence that says what is wrong; ``advice`` says what to do, and is empty where there is nothing to do.
-    """
+    entry: DataSet
+    root: Root
+    folder: Path
+    missing: list[str]
+
+
+class State(enum.Enum):
+    """How a data set stands."""
+
+    VERIFIED = "verified"
+    DRAWN = "drawn"
+    INCOMPLETE = "incomplete"
+    NOT_FOUND = "not found"
+    WRONG = "wrong"
+
+
+class Status(NamedTuple):
+    """How one data set stands; ``advice`` says what is wrong and what to do, and is empty where there is nothing."""
 
     name: str
     folder: Path | None
-    state: str
+    state: State
     advice: str
 
 
@@ -85,17 +101,39 @@ def data_root(root: str | os.PathLike | None = None) -> Root:
         root, origin = os.environ.get(ENVIRONMENT) or None, "environment"
     if root is None:
         home = os.environ.get("MXNET_HOME") or os.path.join("~", ".mxnet")
-        return Root(Path(home).expanduser() / "datasets", "default")
+        return Root(_at_home(home, "$MXNET_HOME or $HOME") / "datasets", "default")
     if is_synthetic(root):
         return Root(None, origin)
-    path = Path(root).expanduser()
-    if not path.is_dir():
+    path = _at_home(root, f"${ENVIRONMENT}" if origin == "environment" else "root")
+    try:
+        what = None if stat.S_ISDIR(path.stat().st_mode) else "is not a folder"
+        if what is None and not os.access(path, os.R_OK | os.X_OK):
+            what = "you may not read"
+    except FileNotFoundError:
+        what = "does not exist"
+    except (OSError, ValueError) as error:  # a folder above that may not be entered, a name too long, a null character
+        what = f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+    if what is not None:
         who = f"${ENVIRONMENT} names" if origin == "environment" else "root is"
-        what = "is not a folder" if path.exists() else "does not exist"
         raise DataNotFoundError(
-            f"{who} {path}, which {what}; name the folder that holds {', '.join(DATA_SETS)} or leave it unset"
+            f"{who} {_shown(path)}, which {what}; name the folder that holds {', '.join(DATA_SETS)} or leave it unset"
         )
     return Root(path, origin)
+
+
+def _at_home(path, who):
+    """A path whose ``~`` is a home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataNotFoundError(
+            f"{_shown(path)} names a home that is not known ({error}); give {who} a folder that begins with /"
+        ) from error
+
+
+def _shown(path):
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:80]}…{text[-80:]}"
 
 
 def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
@@ -111,11 +149,29 @@ def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
     Raises:
         DataNotFoundError: The name is unknown, or the root that was named is not a folder.
     """
+    place = locate(name, root)
+    return None if place.missing else place.folder
+
+
+def locate(name: str, root: str | os.PathLike | None = None) -> Place:
+    """Look up a data set, once for a whole trip: its entry, the root, its folder there, and what is missing in it.
+
+    Args:
+        name: The data set's name.
+        root: A data root as in ``data_root``.
+
+    Returns:
+        The place; in the drawn stand-in every file is missing.
+
+    Raises:
+        DataNotFoundError: The name is unknown, or the root that was named is not a folder.
+        DataCorruptError: A folder may not be read.
+    """
     entry, chosen = data_set(name), data_root(root)
     if chosen.path is None:
-        return None
+        return Place(entry, chosen, Path(SYNTHETIC), [file.name for file in entry.files])
     folder = best_folder(entry, chosen.path)
-    return None if missing_files(entry, folder) else folder
+    return Place(entry, chosen, folder, missing_files(entry, folder))
 
 
 def best_folder(entry: DataSet, root: Path) -> Path:
@@ -124,7 +180,18 @@ def best_folder(entry: DataSet, root: Path) -> Path:
 
 
 def missing_files(entry: DataSet, folder: Path) -> list[str]:
-    """Return the names of those files of ``entry`` that are not in ``folder``."""
+    """Return the names of those files of ``entry`` that are not in ``folder``.
+
+    Raises:
+        DataCorruptError: Nobody can tell, since the folder may not be read.
+    """
+    try:
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            raise PermissionError
+    except PermissionError:
+        raise DataCorruptError(
+            f"{folder} may not be read; give yourself the right, or name another in ${ENVIRONMENT}"
+        ) from None
     # lexists: a dangling link or a folder of that name is there, and is reported as wrong rather than downloaded over.
     return [file.name for file in entry.files if not os.path.lexists(folder / file.name)]
 
@@ -143,20 +210,18 @@ def verify(name: str, root: str | os.PathLike | None = None) -> Path:
         DataNotFoundError: The set, or a file of it, is not there.
         DataCorruptError: A file is not the published one or cannot be read.
     """
-    entry, chosen = data_set(name), data_root(root)
-    if find(name, root) is None:
-        raise DataNotFoundError(not_found_sentence(entry, chosen))
-    folder = best_folder(entry, chosen.path)
-    for file in entry.files:
-        read_verified(entry, folder, file)
-    return folder
+    place = locate(name, root)
+    if place.missing:
+        raise DataNotFoundError(not_found_sentence(place.entry, place.root))
+    for file in place.entry.files:
+        read_verified(place.entry, place.folder, file)
+    return place.folder
 
 
 def read_verified(entry: DataSet, folder: Path, file: DataFile) -> bytes:
     """Read one file of a data set whole, and return its bytes only if they are the published ones.
 
-    The bytes that are checked are the bytes that are returned, so nothing can change between the check and the use. A
-    file that has not changed since it was found right in this process is not hashed again.
+    The bytes that are checked are the bytes that are returned, so nothing can change between the check and the use.
 
     Args:
         entry: The data set.
@@ -175,23 +240,25 @@ def read_verified(entry: DataSet, folder: Path, file: DataFile) -> bytes:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
             raise DataCorruptError(f"{path} is not a regular file; move it away, then {_how_to_get(entry, folder)}")
-        data = path.read_bytes()
+        with open(path, "rb") as source:
+            # Of a file far too large its beginning says enough, and all of it may be terabytes.
+            data = source.read() if about.st_size <= 2 * file.size else source.read(4096)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise DataCorruptError(
+                f"{path} is a link to nowhere; remove it, then {_how_to_get(entry, folder)}"
+            ) from None
         raise DataNotFoundError(f"{path} is missing; {_how_to_get(entry, folder)}") from None
     except OSError as error:
         raise DataCorruptError(
             f"{path} cannot be read ({error.strerror}); give yourself the right to read it, or name another folder in "
             f"${ENVIRONMENT}"
         ) from error
-    key = (str(path.resolve()), about.st_size, about.st_mtime_ns, file.sha256)
-    if key in _verified and len(data) == file.size:
-        return data
     if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
         raise DataCorruptError(
-            f"{path} {what_is_wrong(entry, file, data)}; move it away, then {_how_to_get(entry, folder)}, or name "
-            f"another folder in ${ENVIRONMENT}"
+            f"{path} {what_is_wrong(entry, file, data, about.st_size)}; move it away, then "
+            f"{_how_to_get(entry, folder)}, or name another folder in ${ENVIRONMENT}"
         )
-    _verified.add(key)
     return data
 
 
@@ -214,8 +281,16 @@ def put_in_place(part: Path, entry: DataSet, folder: Path, file: DataFile) -> No
         os.replace(part, folder / file.name)
 
 
-def what_is_wrong(entry: DataSet, file: DataFile, data: bytes) -> str:
-    """Say what ``data`` is instead of the published ``file``, as the predicate of a sentence."""
+def what_is_wrong(entry: DataSet, file: DataFile, data: bytes, size: int | None = None) -> str:
+    """Say what ``data`` is instead of the published ``file``, as the predicate of a sentence.
+
+    Args:
+        entry: The data set.
+        file: The file expected.
+        data: What came in its place, or the beginning of it.
+        size: The bytes there are in all, where ``data`` is only a beginning.
+    """
+    size = len(data) if size is None else size
     if not data:
         return f"is empty, expected {file.size:,} bytes"
     if data[:512].lstrip().startswith(b"<"):
@@ -232,11 +307,26 @@ def what_is_wrong(entry: DataSet, file: DataFile, data: bytes) -> str:
                 return f"is {candidate.name} of {other.title}, not {file.name} of {entry.title}"
     if file.name.endswith(".gz") and data[:2] != b"\x1f\x8b":
         return f"is not a gzip file (it begins with the bytes {data[:4].hex(' ')}, not 1f 8b)"
-    if len(data) < file.size:
-        return f"is truncated or half written: {len(data):,} bytes of {file.size:,}"
-    if len(data) > file.size:
-        return f"has {len(data):,} bytes where the published file has {file.size:,}"
+    if len(data) == size != file.size and file.name.endswith(".gz") and _is_whole_gzip(data):
+        return (
+            f"is a whole gzip file of {size:,} bytes and not the published one of {file.size:,}: packed anew, perhaps"
+        )
+    if size < file.size:
+        return f"is truncated or half written: {size:,} bytes of {file.size:,}"
+    if size > file.size:
+        return f"has {size:,} bytes where the published file has {file.size:,}"
     return f"is altered: its SHA-256 is {sha256}, the published one {file.sha256}"
+
+
+def _is_whole_gzip(data):
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        while data:
+            unpacker.decompress(data, 1 << 20)
+            data = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof and not unpacker.unused_data
 
 
 def not_found_sentence(entry: DataSet, root: Root) -> str:
@@ -296,21 +386,26 @@ def status(root: str | os.PathLike | None = None) -> list[Status]:
     chosen = data_root(root)
     entries = []
     for entry in DATA_SETS.values():
-        folder = None if chosen.path is None else best_folder(entry, chosen.path)
-        if folder is None and entry.has_stand_in:
-            entries.append(Status(entry.name, None, "drawn", f"unset ${ENVIRONMENT} for the real images"))
-            continue
-        wanted = entry.name
-        if entry.cut_from and find(wanted, root) is None and find(entry.cut_from, root) is not None:
-            wanted, folder = entry.cut_from, find(entry.cut_from, root)
         try:
+            folder = None if chosen.path is None else best_folder(entry, chosen.path)
+        except DataCorruptError as error:
+            entries.append(Status(entry.name, None, State.WRONG, str(error)))
+            continue
+        if folder is None and entry.has_stand_in:
+            advice = f"unset ${ENVIRONMENT} for the real images"
+            entries.append(Status(entry.name, None, State.DRAWN, advice))
+            continue
+        try:
+            wanted = entry.name
+            if entry.cut_from and find(wanted, root) is None and find(entry.cut_from, root) is not None:
+                wanted, folder = entry.cut_from, find(entry.cut_from, root)
             verify(wanted, root)
         except DataNotFoundError as error:
             partly = folder is not None and len(missing_files(entry, folder)) < len(entry.files)
-            state = "incomplete" if partly else "not found"
+            state = State.INCOMPLETE if partly else State.NOT_FOUND
             entries.append(Status(entry.name, folder if partly else None, state, str(error)))
         except DataCorruptError as error:
-            entries.append(Status(entry.name, folder, *str(error).split("; ", 1)))
+            entries.append(Status(entry.name, folder, State.WRONG, str(error)))
         else:
-            entries.append(Status(entry.name, folder, "verified", ""))
+            entries.append(Status(entry.name, folder, State.VERIFIED, ""))
     return entries

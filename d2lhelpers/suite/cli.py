@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -55,13 +57,27 @@ def _run(arguments) -> int:
 def _record(arguments) -> int:
     from .recording import record
 
-    return record(arguments.notebooks, arguments.only, rewrite_all=arguments.all)
+    return record(arguments.notebooks, arguments.only, rewrite_all=arguments.all, sanitize_with=arguments.sanitize_with)
 
 
 def _status(arguments) -> int:
     from .recording import print_status
 
     return print_status(arguments.notebooks)
+
+
+@contextlib.contextmanager
+def _forgiving_streams():
+    """Let what is printed reach the terminal whatever it can show, and nobody where there is none (``>&-``)."""
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
+                stack.callback(setattr, sys, name, None)
+            elif hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        yield
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")
+    record.add_argument("--sanitize-with", metavar="FILE", help="regular expressions to replace before comparing")
     status = command(commands, "status", _status, "say which recorded outputs are stale, and why; runs nothing")
     for added in (run, record, status):
         added.add_argument(
@@ -115,10 +132,27 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         the exit status, 0 for success, 130 after Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
-    use_neighbouring_data()
+    with _forgiving_streams():
+        arguments = _parser().parse_args(argv)
+        use_neighbouring_data()
+        return _call(arguments)
+
+
+def _call(arguments):
     try:
-        return arguments.function(arguments)
+        status = arguments.function(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(
+            f"{error.filename or 'the output'} cannot be written ({error.strerror}): make room there", file=sys.stderr
+        )
+        with contextlib.suppress(OSError, ValueError):  # nor can what is still to be written
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ModuleNotFoundError as error:
         print(
             f"this command needs {error.name}, which a plain install does not bring: pip install 'd2lhelpers[suite]'",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
+from .. import libraries
 from .terminal import paint
 
 __all__ = ["Line", "data_lines", "examine", "locked_versions", "packages_that_differ", "print_lines"]
@@ -43,7 +44,7 @@ def print_lines(lines: list[Line]) -> int:
 
 
 def examine(checkout: Path) -> int:
-    """Check interpreter, packages, MXNet, device, threads and data, and print a line of each.
+    """Check interpreter, packages, system libraries, MXNet, device, threads and data, and print a line of each.
 
     Args:
         checkout: the project's root folder; what is not there (an installed package has none) is not checked.
@@ -51,9 +52,10 @@ def examine(checkout: Path) -> int:
     Returns:
         the exit status: 1 if something is wrong, else 0.
     """
-    threads = _threads()
-    mxnet = [] if threads.verdict == "FAIL" else _mxnet()  # it ends the process where it cannot read the variable
-    return print_lines([_interpreter(), _packages(checkout / "requirements.lock"), *mxnet, threads, *data_lines()])
+    system, packages, threads = _system(), _packages(checkout / "requirements.lock"), _threads()
+    # MXNet cannot be loaded without the libraries, and ends the process where it cannot read the variable.
+    mxnet = [] if "FAIL" in (system.verdict, threads.verdict) else _mxnet()
+    return print_lines([_interpreter(), packages, system, *mxnet, threads, *data_lines()])
 
 
 def _interpreter() -> Line:
@@ -118,6 +120,13 @@ def _packages(lock: Path) -> Line:
     return Line("OK", "packages", f"{len(locked_versions(lock))} packages as in requirements.lock")
 
 
+def _system() -> Line:
+    complaint = libraries.complaint()
+    if complaint:
+        return Line("FAIL", "system", complaint)
+    return Line("OK", "system", "every library that is needed is there")
+
+
 def _mxnet() -> list[Line]:
     try:
         import mxnet as mx
@@ -135,11 +144,22 @@ def _mxnet() -> list[Line]:
     return lines
 
 
+_MOST_THREADS = 4096  # far more than help; MXNet ends the process where it cannot have them
+_ENGINES = ("NaiveEngine", "ThreadedEngine", "ThreadedEnginePerDevice")
+
+
 def _threads() -> Line:
-    number = os.environ["OMP_NUM_THREADS"]
-    if not re.fullmatch("[1-9][0-9]*", number):
-        what = f"OMP_NUM_THREADS={number!r}: expected a whole number of at least 1; correct it or unset it"
+    for name in ("OMP_NUM_THREADS", "MXNET_CPU_WORKER_NTHREADS", "MXNET_CPU_PRIORITY_NTHREADS"):
+        number = os.environ.get(name, "1")
+        if not re.fullmatch("[1-9][0-9]{0,3}", number) or int(number) > _MOST_THREADS:
+            what = f"{name}={number!r}: expected a whole number from 1 to {_MOST_THREADS}; correct it or unset it"
+            return Line("FAIL", "threads", what)
+    engine = os.environ.get("MXNET_ENGINE_TYPE", _ENGINES[-1])
+    if engine not in _ENGINES:
+        known = f"{', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}"
+        what = f"MXNET_ENGINE_TYPE={engine!r}: expected {known}; correct it or unset it"
         return Line("FAIL", "threads", what)
+    number = os.environ["OMP_NUM_THREADS"]
     return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")
 
 
@@ -150,6 +170,7 @@ def data_lines() -> list[Line]:
         a line each: where it is and that it is verified, or what is wrong and what to do.
     """
     from .. import data
+    from ..data.sources import State
 
     try:
         entries = data.status()
@@ -157,8 +178,9 @@ def data_lines() -> list[Line]:
         return [Line("FAIL", "data", str(error))]
     lines = []
     for entry in entries:
-        verdict = {"verified": "OK", "drawn": "OK", "not found": "NONE"}.get(entry.state, "FAIL")
-        where = f"{entry.folder}: " if entry.folder else ""
-        what = entry.advice if entry.state == "not found" else "; ".join(filter(None, (entry.state, entry.advice)))
+        verdict = {State.VERIFIED: "OK", State.DRAWN: "OK", State.NOT_FOUND: "NONE"}.get(entry.state, "FAIL")
+        where = f"{entry.folder}: " if entry.folder and entry.state is not State.WRONG else ""
+        told = () if entry.state in (State.NOT_FOUND, State.WRONG) else (entry.state.value,)
+        what = "; ".join(filter(None, (*told, entry.advice)))
         lines.append(Line(verdict, entry.name, where + what))
     return lines

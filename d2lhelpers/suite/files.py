@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 __all__ = ["find_notebooks", "select", "write_text"]
@@ -61,10 +62,12 @@ def write_text(target: Path, text: str) -> None:
         target: The file; its folder is made where it is missing.
         text: The content, written as UTF-8 with the line ends it has.
     """
+    target = Path(os.path.realpath(target))  # where a link leads: it stays a link
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.{os.getpid()}")
+    # A name that nobody can have laid a trap under, and never through a link.
+    new = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
     try:
-        with open(new, "w", encoding="utf-8", newline="") as file:
+        with open(new, "x", encoding="utf-8", newline="") as file:
             file.write(text)
         if target.exists():
             shutil.copymode(target, new)

@@ -11,7 +11,7 @@ from ..data.download import ensure
 from ..data.registry import DATA_SETS, data_set
 from ..data.sources import find, verify
 
-__all__ = ["data_needs", "not_the_users", "obtain_data", "our_metadata"]
+__all__ = ["data_needs", "kernel_environment", "obtain_data", "our_metadata"]
 
 
 def our_metadata(notebook: NotebookNode) -> dict:
@@ -71,10 +71,12 @@ def obtain_data(name: str) -> None:
     verify(name if find(name) else data_set(name).cut_from)
 
 
-def not_the_users() -> dict[str, None]:
-    """Name the environment variables that a kernel must not inherit from this process.
+def kernel_environment() -> dict[str, str | None]:
+    """Say what differs in a kernel's environment from this process's.
 
     Returns:
-        Those that importing this package has set, each with None, as ``nbtolerance.execution.execute`` takes them.
+        Variables as ``nbtolerance.execution.execute`` takes them: those that importing this package has set are not
+        inherited (None), and text in figures is drawn as outlines, which are the same in each version of matplotlib.
     """
-    return {name: None for name, value in added_variables.items() if os.environ.get(name) == value}
+    ours = {name: None for name, value in added_variables.items() if os.environ.get(name) == value}
+    return {**ours, "NBTOLERANCE_MPLBACKEND": "module://nbtolerance.outlines"}

@@ -23,12 +23,13 @@ import nbformat
 from nbtolerance import MarkerError, compare_outputs
 from nbtolerance.execution import CELL_TIMEOUT, NotebookError, code_cells, execute
 from nbtolerance.files import read_notebook
+from nbtolerance.sanitizing import read_patterns, sanitized
 
 from ..data.errors import DataNotFoundError
 from ..data.sources import ENVIRONMENT, SYNTHETIC, is_synthetic
 from .files import find_notebooks, select, write_text
 from .fingerprints import fingerprint
-from .needs import data_needs, not_the_users, obtain_data, our_metadata
+from .needs import data_needs, kernel_environment, obtain_data, our_metadata
 from .terminal import Progress, paint, report_error, table
 
 __all__ = ["print_status", "record", "status"]
@@ -57,6 +58,7 @@ def record(
     only: list[str] | None = None,
     rewrite_all: bool = False,
     cell_timeout: float = CELL_TIMEOUT,
+    sanitize_with: str | os.PathLike | None = None,
 ) -> int:
     """Execute the spine and the solutions, and save what changed.
 
@@ -71,6 +73,7 @@ def record(
         only: Beginnings of the names of the notebooks to record, such as ``05``; None or empty records all.
         rewrite_all: Rewrite every output, and renew every stamp.
         cell_timeout: Seconds that one cell may take.
+        sanitize_with: A file of regular expressions that are replaced before outputs are compared, as nbval has them.
 
     Returns:
         The exit status: 0, or 1 where a notebook failed, wrote to standard error or past Python, lacks its real data,
@@ -84,21 +87,27 @@ def record(
         return report_error(error, 2)
     lock = Path(notebooks_dir).resolve().parent / "requirements.lock"
     try:
+        patterns = read_patterns(sanitize_with) if sanitize_with else {}
         notebooks = {path: read_notebook(path) for path in chosen}
+        _require_writable_folders(notebooks)
         _require_readable_markers(notebooks)
         _require_real_data(notebooks)
     except (DataNotFoundError, NotebookError, ValueError) as error:  # DataCorruptError is a ValueError
         return report_error(error, 1)
     except KeyboardInterrupt:
         return 130
-    outcomes, status, failure = {}, 0, None
+    outcomes, status = {}, 0
+    failure: Exception | None = None
     progress = Progress(sum(len(code_cells(notebook)) for notebook in notebooks.values()))
     try:
         for path in notebooks:
-            outcomes[path] = _record(path, lock, rewrite_all, cell_timeout, progress)
+            outcomes[path] = _record(path, lock, rewrite_all, cell_timeout, patterns, progress)
             progress.finished(path.stem, _summary(outcomes[path]))
     except (NotebookError, ValueError) as error:
         status, failure = 1, error
+    except OSError as error:
+        why = f"{path} could not be saved ({error.strerror}): it is as it was; make room there, or the right to write"
+        status, failure = 1, OSError(why)
     except KeyboardInterrupt as error:
         status = getattr(error, "exit_status", 130)
     finally:
@@ -109,6 +118,14 @@ def record(
     elif status:
         print("stopped; the notebook that ran was not changed, and no kernel is left running", file=sys.stderr)
     return status
+
+
+def _require_writable_folders(notebooks):
+    for folder in {Path(os.path.realpath(path)).parent for path in notebooks}:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ValueError(
+                f"{folder} may not be written, and what is recorded is saved there: give yourself the right"
+            )
 
 
 def _require_readable_markers(notebooks):
@@ -138,7 +155,7 @@ def _require_real_data(notebooks):
             raise DataNotFoundError(f"{error}; nothing was recorded, since {wanted} needs it") from error
 
 
-def _record(path, lock, rewrite_all, cell_timeout, progress):
+def _record(path, lock, rewrite_all, cell_timeout, patterns, progress):
     """Execute one notebook and save what changed."""
     recorded, text = read_notebook(path), _text_of(path)
     executed = copy.deepcopy(recorded)
@@ -152,7 +169,7 @@ def _record(path, lock, rewrite_all, cell_timeout, progress):
     execution = execute(
         executed,
         path,
-        environment=not_the_users(),
+        environment=kernel_environment(),
         cell_timeout=cell_timeout,
         questions=_QUESTIONS,
         on_cell=on_cell,
@@ -163,7 +180,7 @@ def _record(path, lock, rewrite_all, cell_timeout, progress):
     _refuse_unrecordable(path, executed, execution)
 
     saved = json.loads(text)
-    rewritten = _merge(path, saved, recorded, executed, rewrite_all)
+    rewritten = _merge(path, saved, recorded, executed, rewrite_all, patterns)
     hashes = fingerprint(executed, data_needs(executed), lock)
     why = "; ".join(_changes(_stamp_of(recorded), hashes))
     if rewrite_all or rewritten:
@@ -203,7 +220,7 @@ def _refuse_unrecordable(path, executed, execution):
             raise NotebookError(path.name, number, cell.get("id"), "NotRecordable", what, text.splitlines())
 
 
-def _merge(path, saved, recorded, executed, rewrite_all):
+def _merge(path, saved, recorded, executed, rewrite_all, patterns):
     """Put the new outputs that must be saved into ``saved``, the file's JSON. Returns the reasons by cell id."""
     on_disk = json.loads(nbformat.writes(executed))  # multi-line texts as lists of lines
     rewritten = {}
@@ -211,8 +228,8 @@ def _merge(path, saved, recorded, executed, rewrite_all):
         if new.cell_type != "code":
             continue
         try:
-            reasons = _differences(new, old.outputs, new.outputs)
-            stay = () if rewrite_all or not reasons else _within(new, old.outputs, new.outputs)
+            reasons = _differences(new, old.outputs, new.outputs, patterns)
+            stay = () if rewrite_all or not reasons else _within(new, old.outputs, new.outputs, patterns)
         except MarkerError as error:  # two of them claim the same new line
             raise _unreadable_marker(path, new.execution_count, new, error) from error
         outputs = [target["outputs"][i] if i in stay else output for i, output in enumerate(source["outputs"])]
@@ -227,14 +244,15 @@ def _merge(path, saved, recorded, executed, rewrite_all):
     return rewritten
 
 
-def _differences(cell, recorded, new):
-    reasons = compare_outputs(cell.source, recorded, new, cell.metadata)
+def _differences(cell, recorded, new, patterns):
+    old, now = (sanitized(outputs, patterns) for outputs in (recorded, new))
+    reasons = compare_outputs(cell.source, old, now, cell.metadata)
     if not reasons and bool(recorded) != bool(new):
         return ["there is an output now" if new else "there is no output any more"]
     return reasons
 
 
-def _within(cell, recorded, new):
+def _within(cell, recorded, new, patterns):
     """The numbers of the outputs that kept their bounds; none where the two are not the same sequence of outputs."""
     if [(o.output_type, o.get("name")) for o in recorded] != [(o.output_type, o.get("name")) for o in new]:
         return set()
@@ -244,7 +262,7 @@ def _within(cell, recorded, new):
         return [new[i] if i in numbers else output for i, output in enumerate(recorded)]
 
     def differ(old, now):  # in more than the markers that bound nothing, which are no output's fault
-        return _differences(cell, old, now) != _differences(cell, old, old)
+        return _differences(cell, old, now, patterns) != _differences(cell, old, old, patterns)
 
     left = {i for i in everything if differ(recorded, with_new({i}))}
     return set() if differ(with_new(left), new) else everything - left  # the pieces of a stream are compared as one
@@ -286,14 +304,15 @@ def _version(*names):
 
 def _changes(stamp, hashes):
     """Say what differs between a stamp and what would be stamped now."""
-    old = stamp.get("sha256", {})
-    if not old:
+    old = stamp.get("sha256")
+    if not old or not isinstance(old, dict):
         return ["never recorded"]
     reasons = []
     if old.get("code") != hashes["code"]:
         reasons.append("its code cells changed")
     for kind, what in (("helpers", "helper"), ("data", "data set")):
         before, now = old.get(kind, {}), hashes[kind]
+        before = before if isinstance(before, dict) else {}
         reasons += [f"{what} {name} changed" for name in now if name in before and before[name] != now[name]]
         reasons += [f"{what} {name} is new to it" for name in now if name not in before]
         reasons += [f"{what} {name} is no longer used" for name in before if name not in now]

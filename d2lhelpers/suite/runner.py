@@ -26,7 +26,7 @@ from ..data.errors import DataNotFoundError
 from ..data.registry import data_set
 from ..data.sources import ENVIRONMENT, SYNTHETIC, data_root, is_synthetic
 from .files import find_notebooks, select, write_text
-from .needs import data_needs, not_the_users, obtain_data, our_metadata
+from .needs import data_needs, kernel_environment, obtain_data, our_metadata
 from .terminal import Progress, paint, report_error, table
 
 __all__ = ["run_spine"]
@@ -113,8 +113,7 @@ def run_spine(
     try:
         (Path(build_dir) / "notebooks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = f"expected a folder to build in, got {build_dir} ({error.strerror}): name another"
-        return report_error(OSError(why), 2)
+        return report_error(_cannot_build(build_dir, error), 2)
     for notice in notices:
         print(paint(notice, "yellow"), end="\n\n", flush=True)
 
@@ -129,7 +128,8 @@ def run_spine(
             progress.finished(entry.path.stem, entry.result)
     except NotebookError as error:
         status, failure = 1, error
-        site.write_copy(entry)
+    except OSError as error:
+        status, failure = 1, _cannot_build(build_dir, error)
     except KeyboardInterrupt as error:
         status = getattr(error, "exit_status", 130)
         entry.detail = "stopped"
@@ -137,7 +137,11 @@ def run_spine(
         progress.close()
     if status <= 1:
         try:
+            if isinstance(failure, NotebookError):
+                site.write_copy(entry)
             site.write_pages(notices, time.monotonic() - started)
+        except OSError as error:
+            status, failure = 1, failure or _cannot_build(build_dir, error)
         except KeyboardInterrupt:
             status = 130
     _print_table(entries)
@@ -148,6 +152,10 @@ def run_spine(
     else:
         print(f"\npages: {site.index}", flush=True)
     return status
+
+
+def _cannot_build(build_dir, error):
+    return OSError(f"expected a folder to build in, got {build_dir} ({error.strerror}): name another")
 
 
 def _plan_data(entries):
@@ -198,7 +206,7 @@ def _run(entry, progress, cell_timeout):
         execute(
             entry.notebook,
             entry.path,
-            environment={**not_the_users(), **({ENVIRONMENT: SYNTHETIC} if entry.stand_in else {})},
+            environment={**kernel_environment(), **({ENVIRONMENT: SYNTHETIC} if entry.stand_in else {})},
             cell_timeout=cell_timeout,
             on_cell=on_cell,
             on_tick=progress.tick,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ def paint(text: str, colour: str | None, stream=None) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]], numeric: tuple[str, ...] = ()) -> list[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numeric: tuple[str, ...] = ()) -> list[str]:
     """Lay out a table with a line under its head; the last column is not padded, so it may be coloured or long.
 
     Args:
@@ -63,10 +64,13 @@ def report_error(error: Exception, status: int) -> int:
     Returns:
         ``status``.
     """
+    from nbtolerance.terminal import visible  # a plain install, whose doctor prints tables, does not have it
+
     traceback = getattr(error, "traceback", None)  # a NotebookError has one, if an empty one
-    print(paint(str(error) if traceback is None else f"FAILED {error}", "red", sys.stderr), file=sys.stderr)
+    said = visible(str(error) if traceback is None else f"FAILED {error}")
+    print(paint(said, "red", sys.stderr), file=sys.stderr)
     for line in (traceback or [])[-12:]:
-        print(f"    {line}", file=sys.stderr)
+        print(f"    {visible(line)}", file=sys.stderr)
     return status
 
 

@@ -10,14 +10,17 @@ __all__ = ["main"]
 
 def _compare(arguments) -> int:
     from .notebooks import compare_notebooks
+    from .sanitizing import read_patterns
+    from .terminal import visible
 
     try:
-        differences = compare_notebooks(arguments.a, arguments.b)
+        patterns = read_patterns(arguments.sanitize_with) if arguments.sanitize_with else None
+        differences = compare_notebooks(arguments.a, arguments.b, patterns)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     for difference in differences:
-        print(difference, end="\n\n")
+        print(visible(difference), end="\n\n")
     print(f"{len(differences) or 'no'} difference{'' if len(differences) == 1 else 's'}")
     return 1 if differences else 0
 
@@ -29,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help=what, description=f"{what.capitalize()}.", allow_abbrev=False)
     compare.add_argument("a", metavar="A.ipynb", help="taken as the recorded one")
     compare.add_argument("b", metavar="B.ipynb", help="taken as the new one")
+    compare.add_argument(
+        "--sanitize-with", metavar="FILE", help="regular expressions to replace first, as nbval has them"
+    )
     compare.set_defaults(function=_compare)
     return parser
 

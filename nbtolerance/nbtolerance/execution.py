@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -25,6 +25,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbval.plugin import find_comment_markers
+
+from .terminal import COLOUR, as_shown
 
 __all__ = [
     "CELL_TIMEOUT",
@@ -44,7 +46,6 @@ _THIS_INTERPRETER = "nbtolerance-this-interpreter"
 # A notebook must give the same below a test: PYTEST_CURRENT_TEST, for one, changes what ipykernel captures. And IPython
 # runs the file of PYTHONSTARTUP.
 _NOT_INHERITED = ("PYTEST_", "PYTHONSTARTUP")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # The longest name of a socket is 107 bytes on Linux; the kernel's own part of it is short.
 _LONGEST_SOCKET_FOLDER = 80
 
@@ -115,7 +116,7 @@ def execute(
     notebook: NotebookNode,
     path: str | os.PathLike,
     *,
-    environment: dict[str, str | None] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     cell_timeout: float = CELL_TIMEOUT,
     questions: dict[str, str] | None = None,
     on_cell: Callable[[int, str | None], None] | None = None,
@@ -170,10 +171,10 @@ async def _tick(on_tick):
 
 async def _stoppable(work):
     """Await ``work``; on SIGINT or SIGTERM cancel it, let it clean up, and raise Stopped."""
-    loop, task, received = asyncio.get_running_loop(), asyncio.current_task(), []
+    loop, task, received = asyncio.get_running_loop(), asyncio.current_task(), list[int]()
 
     def stop(number):
-        if not received:  # a second Ctrl-C must not stop the cleaning up
+        if task and not received:  # a second Ctrl-C must not stop the cleaning up
             received.append(number)
             task.cancel()
 
@@ -211,6 +212,8 @@ class _Kernels(KernelSpecManager):
 class _Client(NotebookClient):
     """Knows which cells show something that a later cell can still change."""
 
+    cells_with_displays: set[int]
+
     def output(self, outs, msg, display_id, cell_index):
         if display_id:
             self.cells_with_displays.add(cell_index)
@@ -230,7 +233,7 @@ class Session:
         notebook: NotebookNode,
         path: str | os.PathLike,
         *,
-        environment: dict[str, str | None],
+        environment: Mapping[str, str | None],
         cell_timeout: float = CELL_TIMEOUT,
         kernel_name: str | None = None,
         startup_timeout: float = 60,
@@ -241,7 +244,8 @@ class Session:
             notebook: The notebook, whose cells get their outputs.
             path: Its file: the name is for errors, the folder is the kernel's working directory.
             environment: The variables that the kernel gets; those that are None and some that are Jupyter's and
-                IPython's own business are left out.
+                IPython's own business are left out. ``NBTOLERANCE_MPLBACKEND`` names the backend of matplotlib, the
+                inline one by default.
             cell_timeout: Seconds that one cell may take, in whole seconds of at least 1.
             kernel_name: A registered kernel; None means this interpreter.
             startup_timeout: Seconds that the kernel may take to start.
@@ -261,7 +265,7 @@ class Session:
             },
             "IPYTHONDIR": str(scratch / "ipython"),
             "JUPYTER_RUNTIME_DIR": str(scratch),
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "MPLBACKEND": environment.get("NBTOLERANCE_MPLBACKEND") or "module://matplotlib_inline.backend_inline",
         }
         self._manager = AsyncKernelManager(
             kernel_name=kernel_name or _THIS_INTERPRETER,
@@ -282,7 +286,7 @@ class Session:
             log=_log,
         )
         self._client.cells_with_displays = set()
-        self._current = (None, None)
+        self._current: tuple[int | None, str | None] = (None, None)
         self._count = 0
 
     async def start(self) -> None:
@@ -317,15 +321,15 @@ class Session:
             cell.outputs, cell.execution_count = [], None
             return
         self._count += 1
-        self._current = (self._count, cell.get("id"))
+        self._current = where = (self._count, cell.get("id"))
         if on_cell:
-            on_cell(*self._current)
+            on_cell(*where)
         self._client.allow_errors = _may_raise(cell)
         try:
             await self._client.async_execute_cell(cell, index)
         except CellExecutionError as error:
             shown = ["\n".join(output.traceback) for output in cell.outputs if output.output_type == "error"]
-            raise self._error(error.ename, error.evalue, _ANSI.sub("", "\n".join(shown)).splitlines()) from None
+            raise self._error(error.ename, error.evalue, COLOUR.sub("", "\n".join(shown)).splitlines()) from None
         except CellTimeoutError:
             raise self._error("Timeout", f"the cell took longer than {self._client.timeout} s") from None
         except DeadKernelError:
@@ -334,7 +338,7 @@ class Session:
             raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({error!r})") from error
         finally:
             for stream, text in self._new_direct_text().items():
-                self.direct_outputs.append(DirectOutput(*self._current, stream, text))
+                self.direct_outputs.append(DirectOutput(*where, stream, text))
                 cell.outputs.append(new_output("stream", name=stream, text=text))
 
     def outputs_of(self, index: int) -> list[NotebookNode]:
@@ -372,11 +376,14 @@ class Session:
 
     async def run_silently(self, code: str, **options) -> dict:
         """Run code that is no cell's and shows nothing. Returns the kernel's reply, a Jupyter message."""
-        message = self._client.kc.execute(code, silent=True, store_history=False, **options)
+        kernel = self._client.kc
+        assert kernel is not None, "the session is started"
+        message = kernel.execute(code, silent=True, store_history=False, **options)
         try:
-            return await self._client.async_wait_for_reply(message)
+            reply = await self._client.async_wait_for_reply(message)
         except DeadKernelError:
             raise self._error("DeadKernel", await self._cause_of_death(), self._last_words()) from None
+        return reply or {"content": {}}
 
     async def shut_down(self) -> None:
         """End the kernel with time for its temporary files to go."""
@@ -427,12 +434,12 @@ def _may_raise(cell):
 
 
 def _merged_streams(outputs):
-    """Join a stream's neighbouring pieces, and let a carriage return take back its line so far.
+    """Join a stream's neighbouring pieces, and keep of them what a terminal shows.
 
     How a stream is cut into pieces depends on when the kernel flushed it, so it says nothing. The outputs given are
     left as they are: the client updates displays by their places among them.
     """
-    merged = []
+    merged: list[NotebookNode] = []
     for output in outputs:
         if merged and output.output_type == "stream" and merged[-1].get("name") == output.name:
             merged[-1].text += output.text
@@ -440,5 +447,5 @@ def _merged_streams(outputs):
             merged.append(NotebookNode(output))
     for output in merged:
         if output.output_type == "stream":
-            output.text = re.sub(r"^[^\n]*\r(?=[^\n])", "", output.text, flags=re.MULTILINE)
+            output.text = as_shown(output.text)
     return merged

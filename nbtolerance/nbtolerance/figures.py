@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageSequence
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageSequence
 
-__all__ = ["figure_distance", "open_picture"]
+__all__ = ["figure_distance", "open_picture", "same_size"]
 
 # Whether two pictures look alike. Measured on pairs of figures: the table in docs/nbtolerance.md.
 _WINDOW = 9  # pixels: a letter of a label
@@ -22,6 +23,11 @@ _SAME = 0.9  # of the tiles in which both pictures show something are equal
 _EQUAL = 4  # of 255: a palette that follows the data may move so far
 _VISIBLE = 16  # of 255: noise and dithering are fainter
 
+# At which size they are compared.
+_MOST_PIXELS = 60_000_000  # of all frames: more would take more memory than a test should
+_LARGE = 1_500_000  # pixels: above, in steps of whole factors, smaller; half a minute where nothing is alike
+_FEW, _ENLARGED = 64, 8  # pixels along the longer side, and how many each of them becomes
+
 # How far apart they are if they do not look alike.
 _REACH = 15  # pixels: ink that is not found so near is missing
 _PER_PIXEL = 1 / 32
@@ -30,27 +36,59 @@ _TILE = 7  # pixels
 _TOGETHER = 6  # so many pixels of a tile must be off before a reader sees it
 
 
-def open_picture(data):
+def open_picture(data: bytes) -> list[Image.Image]:
     """A picture as it looks on a white page, frame by frame.
 
     Args:
         data: the bytes of a picture file that Pillow reads (PNG, JPEG, GIF, ...).
 
     Returns:
-        list of PIL.Image.Image: RGB; one, or the frames of an animated picture.
+        RGB images, turned as the file says; one, or the frames of an animated picture. What else decides how a browser
+        shows them, their time, repetitions and gamma, is in each one's ``info``.
 
     Raises:
-        ValueError: when the bytes are not a picture.
+        ValueError: when the bytes are not a picture, or one that is too large to be compared.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            frames = [frame.convert("RGBA") for frame in ImageSequence.Iterator(image)]
+            size, count = image.size, getattr(image, "n_frames", 1)
+            too_large = size[0] * size[1] * count > _MOST_PIXELS
+            frames = [] if too_large else [_opened(frame) for frame in ImageSequence.Iterator(image)]
     except Exception as error:  # Pillow's readers raise whatever they stumble over, such as IndexError
         raise ValueError(f"expected the bytes of a picture, got {data[:16]!r}: record the cell again") from error
-    return [Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB") for frame in frames]
+    if too_large:
+        found = f"{count} of {size[0]}x{size[1]}"
+        raise ValueError(
+            f"expected a picture of at most {_MOST_PIXELS:,} pixels in all its frames, got {found}: show a smaller one"
+        )
+    return frames
 
 
-def figure_distance(recorded, new):
+def _opened(frame):
+    """One frame as RGB on white."""
+    info = {name: frame.info[name] for name in ("duration", "loop", "gamma") if name in frame.info}
+    frame = ImageOps.exif_transpose(frame)
+    if frame.mode.startswith("I"):  # 16 bits of grey, of which Pillow would keep the lower 8
+        frame = Image.fromarray((np.asarray(frame).clip(0, 65535) // 257).astype(np.uint8))
+    frame = frame.convert("RGBA")
+    shown = Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB")
+    shown.info.update(info)
+    return shown
+
+
+def _in_reach(recorded, new):
+    """Both pictures at a size at which they can be compared: a large one smaller, one of a few pixels larger."""
+    pixels = recorded.width * recorded.height
+    if pixels > _LARGE:
+        factor = math.ceil(math.sqrt(pixels / _LARGE))
+        return recorded.reduce(factor), new.reduce(factor)
+    if max(recorded.size) <= _FEW:  # each pixel of data is seen, and a shift by one is no anti-aliasing
+        size = (recorded.width * _ENLARGED, recorded.height * _ENLARGED)
+        return (picture.resize(size, Image.Resampling.NEAREST) for picture in (recorded, new))
+    return recorded, new
+
+
+def figure_distance(recorded: Image.Image, new: Image.Image) -> float:
     """How different two pictures look, from 0 (alike, up to anti-aliasing and a shift by a pixel) to 1.
 
     Where nine tenths of what both show is equal pixel by pixel, one program drew them, and they are alike if no pixel,
@@ -72,12 +110,17 @@ def figure_distance(recorded, new):
         new: the new one, likewise.
 
     Returns:
-        float: 0 if they look alike; else in [1/32, 1], and 1 where the sizes in pixels differ.
+        float: 0 if they look alike; else in [1/32, 1], and 1 where the sizes in pixels differ (see `same_size`).
     """
-    if recorded.size != new.size:
+    if not same_size(recorded, new):
         return 1.0
+    common = (0, 0, min(recorded.width, new.width), min(recorded.height, new.height))
+    recorded, new = recorded.crop(common), new.crop(common)
     box = ImageChops.difference(recorded, new).getbbox()
     if box is None:
+        return 0.0
+    original, (recorded, new) = recorded.size, _in_reach(recorded, new)
+    if recorded.size != original and (box := ImageChops.difference(recorded, new).getbbox()) is None:
         return 0.0
     alike = _same_in_place if _from_one_program(recorded, new) else _look_alike
     left, top = (max(edge - _REACH - 2, 0) for edge in box[:2])
@@ -86,6 +129,20 @@ def figure_distance(recorded, new):
     if alike(recorded, new):
         return 0.0
     return max(_PER_PIXEL, _unexplained(recorded, new), _unexplained(new, recorded), _displaced(recorded, new))
+
+
+def same_size(recorded: Image.Image, new: Image.Image) -> bool:
+    """Tell whether two pictures are equally large, up to a pixel: Jupyter crops a figure around the text in it.
+
+    Args:
+        recorded: the recorded picture.
+        new: the new one.
+
+    Returns:
+        whether they are; where a picture has few pixels, each of them may be one of the data, and none is free.
+    """
+    free = 0 if max(recorded.size) <= _FEW else 1
+    return all(abs(before - after) <= free for before, after in zip(recorded.size, new.size))
 
 
 def _from_one_program(recorded, new):
@@ -104,7 +161,7 @@ def _tiles(pixels):
 
 def _same_in_place(recorded, new):
     difference = ImageChops.difference(recorded.filter(_BLUR), new.filter(_BLUR))
-    return max(most for _, most in difference.getextrema()) <= _VISIBLE
+    return int(np.asarray(difference).max()) <= _VISIBLE
 
 
 def _look_alike(recorded, new):
@@ -176,7 +233,7 @@ def _unexplained(image, other):
             np.minimum(least, np.maximum.reduce(outside) + price, out=least)
         cost[searching] = np.maximum(least, price)
     off = Image.fromarray(cost.round().astype(np.uint8).reshape(image.height, image.width))
-    return off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER)).getextrema()[1] / 255
+    return int(np.asarray(off.filter(ImageFilter.RankFilter(_TILE, _TILE * _TILE - _TOGETHER))).max()) / 255
 
 
 def _channels(image):
@@ -195,7 +252,7 @@ def _displaced(recorded, new):
 def _ways():
     """Way in pixels -> (dy, dx) of the places to look at, the nearest first: all within 4, then 3x3 beside 3x3."""
     reach = range(-_REACH, _REACH + 1)
-    ways = {way: [] for way in range(_REACH + 1)}
+    ways: dict[int, list[tuple[int, int]]] = {way: [] for way in range(_REACH + 1)}
     for dy in reach:
         for dx in reach:
             way = max(abs(dy), abs(dx))

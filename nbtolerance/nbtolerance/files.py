@@ -25,7 +25,7 @@ def naming_the_notebook(path: str | os.PathLike):
         yield
     except OSError as error:
         raise ValueError(f"expected a notebook, got {path} ({error.strerror}): name an .ipynb file") from error
-    except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, nbformat.ValidationError) as error:
         (why, *_) = f"{type(error).__name__}: {error}".splitlines()
         raise ValueError(
             f"expected a notebook of format 4, got {path}: mend it, or convert it with jupyter nbconvert ({why})"
@@ -44,7 +44,7 @@ def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
     Raises:
         ValueError: The file cannot be read, or holds no valid notebook of format 4.
     """
-    invalid = {}
+    invalid: dict[str, Exception] = {}
     with naming_the_notebook(path):
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -53,4 +53,5 @@ def read_notebook(path: str | os.PathLike) -> nbformat.NotebookNode:
         notebook = nbformat.reads(text, as_version=4, capture_validation_error=invalid)
         if invalid:
             raise invalid["ValidationError"]
+        nbformat.writes(notebook).encode()  # half a surrogate pair cannot be sent to a kernel, nor saved
     return notebook

@@ -44,11 +44,11 @@ class Bound:
     atol: Decimal
     line: str | None = None
 
-    def allowed(self, recorded):
+    def allowed(self, recorded: Decimal) -> Decimal:
         """The largest distance from ``recorded`` (a finite Decimal) that still agrees."""
         return self.atol + self.rtol * abs(recorded)
 
-    def __str__(self):
+    def __str__(self) -> str:
         """As in the marker: ``atol=0.02``."""
         parts = [f"{key}={value}" for key, value in (("rtol", self.rtol), ("atol", self.atol)) if value]
         return " ".join(parts or ["atol=0"]) + (f' on lines with "{self.line}"' if self.line else "")
@@ -63,7 +63,7 @@ class Markers:
     figure: float | str | None = None
 
 
-def parse_markers(source, metadata=None):
+def parse_markers(source: str, metadata: dict | None = None) -> Markers:
     """The bounds that a cell states, in its metadata or in comments.
 
     Args:
@@ -80,7 +80,7 @@ def parse_markers(source, metadata=None):
             metadata of another form, or for both kinds in one cell.
     """
     markers = _from_comments(source)
-    if "nbtolerance" not in (metadata or {}):
+    if metadata is None or "nbtolerance" not in metadata:
         return markers
     if markers != Markers():
         raise MarkerError("expected bounds in the cell's metadata or in comments, got both: keep those in the metadata")
@@ -108,7 +108,8 @@ def _from_metadata(stated):
 def _bound(given, words, stated):
     if not given or not set(given) <= {"rtol", "atol"} or words == "":
         raise _wrong_metadata(stated)
-    return Bound(*(Decimal(str(_number(given.get(key, 0), stated))) for key in ("rtol", "atol")), words)
+    rtol, atol = (Decimal(str(_number(given.get(key, 0), stated))) for key in ("rtol", "atol"))
+    return Bound(rtol, atol, words)
 
 
 def _number(value, stated, most=float("inf")):
@@ -126,7 +127,8 @@ def _wrong_metadata(stated):
 
 def _from_comments(source):
     """The bounds in the comments of a cell's code."""
-    tolerances, figures = {}, {}
+    tolerances: dict[str | None, dict[str, Decimal]] = {}
+    figures: dict[str | None, dict[str, Decimal]] = {}
     for column, comment in _comments(source):
         meant = _meant_marker(comment)
         if meant is None:
@@ -173,7 +175,8 @@ def _meant_marker(comment):
 
 def _parse_bounds(marker, text, comment):
     if marker == "NBVAL_FIGURE":
-        keys, numbers, most = ("distance",), "from 0 to 1", Decimal(1)
+        keys: tuple[str, ...] = ("distance",)
+        numbers, most = "from 0 to 1", Decimal(1)
     else:
         keys, numbers, most = ("rtol", "atol"), "0 or more", Decimal("inf")
     wanted = " and/or ".join(f"{key}=<number, {numbers}>" for key in keys)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 
 from .files import naming_the_notebook
 from .markers import MarkerError
 from .outputs import compare_outputs, joined
+from .sanitizing import sanitized
 from .text import compare_exactly
 
 __all__ = ["compare_notebooks"]
 
 
-def compare_notebooks(a, b):
+def compare_notebooks(
+    a: str | os.PathLike, b: str | os.PathLike, patterns: Mapping[str, str] | None = None
+) -> list[str]:
     """What differs between the outputs of two executed copies of a notebook.
 
     Args:
         a: path of the first notebook (.ipynb); its outputs are taken as the recorded ones.
         b: path of the second.
+        patterns: replacements by regular expression that are made in both before, as ``sanitizing.read_patterns``
+            returns them.
 
     Returns:
         list[str]: one description for each difference, which begins with the code cell's number (from 0, as nbval
@@ -37,7 +44,8 @@ def compare_notebooks(a, b):
         code = compare_exactly("code", source, other["source"])
         unrun = [path for path, copy in ((a, cell), (b, other)) if copy["execution_count"] is None and source.strip()]
         try:
-            found = [code] if code else compare_outputs(source, cell["outputs"], other["outputs"], cell["metadata"])
+            old, new = (sanitized(each["outputs"], patterns or {}) for each in (cell, other))
+            found = [code] if code else compare_outputs(source, old, new, cell["metadata"])
         except MarkerError as error:
             raise MarkerError(f"{a}, {name}: {error}") from error
         differences += [f"{name}: {text}" for text in [*(f"not executed in {path}" for path in unrun), *found]]

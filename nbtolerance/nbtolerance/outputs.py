@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from dataclasses import dataclass
 
 from .markers import ONLY_SIZE, parse_markers
+from .sanitizing import without_processes
+from .terminal import as_shown
 from .text import bound_of, compare_exactly, compare_floats, read
 
 __all__ = ["compare_outputs", "joined"]
@@ -31,13 +32,13 @@ class _Part:
         return self.mime == "text/html"
 
 
-def compare_outputs(source, recorded, new, metadata=None):
+def compare_outputs(source: str, recorded: list, new: list, metadata: dict | None = None) -> list[str]:
     """What differs between the recorded and the new outputs of a cell, under the bounds that the cell states.
 
-    Streams are compared without what carriage returns (the line so far) and backspaces (the character before) take
-    back, stdout and stderr each as one text; everything else in order, each of its representations. Not compared:
-    execution counts, metadata, a traceback's text (paths and the interpreter's own lines; the exception's name and
-    message are), and a widget's random ``model_id``.
+    Streams are compared as a terminal shows them (carriage returns, backspaces, erasures), stdout and stderr each as
+    one text; everything else in order, each of its representations. Not compared: execution counts, metadata, the
+    process in the name that IPython gives a cell's file, a traceback's text (paths and the interpreter's own lines; the
+    exception's name and message are), and a widget's random ``model_id``.
 
     Args:
         source: the cell's code, whose comments may state bounds.
@@ -83,7 +84,8 @@ def _compare_parts(old, now, markers):
 
 
 def _parts(outputs):
-    streams, others = {}, []
+    streams: dict[str, str] = {}
+    others = []
     for output in outputs:
         kind = output["output_type"]
         if kind == "stream":
@@ -94,13 +96,13 @@ def _parts(outputs):
         else:
             data = output["data"]
         others.append((kind, data))
-    parts = [_Part(name, "text/plain", _on_screen(streams[name])) for name in sorted(streams)]
+    parts = [_Part(name, "text/plain", without_processes(as_shown(streams[name]))) for name in sorted(streams)]
     for number, (kind, data) in enumerate(others, 1):
         parts += [_Part(f"{kind} {number} ({mime})", mime, _value(mime, data[mime])) for mime in sorted(data)]
     return parts
 
 
-def joined(text):
+def joined(text: str | list[str]) -> str:
     """A text that a notebook file holds as one string or as a list of lines."""
     return text if isinstance(text, str) else "".join(text)
 
@@ -108,15 +110,8 @@ def joined(text):
 def _value(mime, value):
     if mime == "application/vnd.jupyter.widget-view+json":
         value = {key: entry for key, entry in value.items() if key != "model_id"}
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
-
-
-def _on_screen(text):
-    """What stays of, say, a progress bar: a carriage return takes its line so far back, a backspace one character."""
-    while re.search(r"[^\n]\x08", text):
-        text = re.sub(r"[^\n]\x08", "", text)
-    text = re.sub(r"\r+(?=\n|\Z)", "", text)  # nothing is written over the line
-    return re.sub(r"^.*\r", "", text, flags=re.MULTILINE)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) if mime.endswith("json") else joined(value)
+    return text if mime.startswith("image/") else without_processes(text)
 
 
 def _stale_markers(markers, recorded):
@@ -138,7 +133,7 @@ def _bytes_of(picture):
 
 
 def _compare_pictures(old, now, markers):
-    from .figures import figure_distance, open_picture  # NumPy and Pillow: slow to import, and seldom needed
+    from .figures import figure_distance, open_picture, same_size  # NumPy and Pillow: slow to import, and seldom needed
 
     try:
         before, after = (open_picture(_bytes_of(part)) for part in (old, now))
@@ -146,13 +141,16 @@ def _compare_pictures(old, now, markers):
         return f"{old.name}: {error}"
     if len(before) != len(after):
         return f"{old.name}: recorded {len(before)} frames, new {len(after)}"
-    if before[0].size != after[0].size:
+    if not same_size(before[0], after[0]):
         sizes = ["{}x{}".format(*frames[0].size) for frames in (before, after)]
         return f"{old.name}: recorded {sizes[0]} pixels, new {sizes[1]}"
     if markers.figure == ONLY_SIZE:
         return None
-    distance = max(map(figure_distance, before, after))
+    for recorded, new in zip(before, after):
+        if recorded.info != new.info:
+            return f"{old.name}: recorded a picture that is shown with {recorded.info}, new with {new.info}"
     allowed = markers.figure or 0
-    if distance <= allowed:
-        return None
-    return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    for distance in map(figure_distance, before, after):  # the first that is too different is enough
+        if distance > allowed:
+            return f"{old.name}: the picture looks different, distance {distance:.3f}, {allowed:g} allowed"
+    return None

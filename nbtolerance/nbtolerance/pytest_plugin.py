@@ -22,7 +22,7 @@ from nbval import plugin as nbval
 
 __all__ = ["NotebookCell", "NotebookFile"]
 
-_environment = pytest.StashKey()
+_environment = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config):
@@ -33,6 +33,8 @@ def pytest_configure(config):
         from .execution import CELL_TIMEOUT
 
         option.nbval_cell_timeout = float(CELL_TIMEOUT)
+    if not option.nbval_cell_timeout > 0 or option.nbval_cell_timeout == float("inf"):
+        raise pytest.UsageError(f"--nbval-cell-timeout: expected seconds above 0, got {option.nbval_cell_timeout}")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -213,35 +215,17 @@ class NotebookCell(nbval.IPyNbCell):
             self.raise_cell_error("nothing to compare with: the notebook was saved before this cell was run")
         from .markers import MarkerError
         from .outputs import compare_outputs
+        from .sanitizing import sanitized
 
         self.test_outputs = self.parent.outputs_of(self.cell_num)
-        recorded, new = self._sanitized(self.cell.outputs), self._sanitized(self.test_outputs)
+        patterns = self.parent.sanitize_patterns
+        recorded, new = (sanitized(outputs, patterns) for outputs in (self.cell.outputs, self.test_outputs))
         try:
             differences = compare_outputs(self.cell.source, recorded, new, self.cell.metadata)
         except MarkerError as error:
             self.raise_cell_error(str(error))
         if differences and self.options["check"]:
             self.raise_cell_error("the outputs differ from the recorded ones", "\n".join(differences))
-
-    def _sanitized(self, outputs):
-        """Outputs whose texts, and nothing else of them, the user's patterns have gone over."""
-        if not self.parent.sanitize_patterns:
-            return outputs
-        outputs = copy.deepcopy(outputs)
-        for output in outputs:
-            for key in {"text", "ename", "evalue"} & set(output):
-                output[key] = self._sanitized_value(output[key])
-            for mime in output.get("data", {}):
-                if not mime.startswith("image/"):
-                    output["data"][mime] = self._sanitized_value(output["data"][mime])
-        return outputs
-
-    def _sanitized_value(self, value):
-        if isinstance(value, dict):
-            return {key: self._sanitized_value(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [self._sanitized_value(entry) for entry in value]
-        return self.sanitize(value) if isinstance(value, str) else value
 
     def repr_failure(self, excinfo):
         """Notebook and cell, what is wrong, the code, and the details."""

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .markers import MarkerError
+from .markers import Bound, MarkerError, Markers
+from .terminal import COLOUR, visible
 
 __all__ = ["Number", "Reading", "bound_of", "compare_exactly", "compare_floats", "read"]
 
@@ -24,22 +25,34 @@ _SHOWN_CHARACTERS = 160
 _FLOAT = re.compile(
     r"""(?:(?:(?<![\w.)\]])|(?=[+-][\w.]*(?:[eE][+-]\d+)?j\b))[+-])?
         (?<![\w.])
-        (?:(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d{1,3})?|\d+[eE][+-]\d{2,3}|nan|NaN|inf|Infinity)
+        (?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?|[0-9]+[eE][+-][0-9]{2,3}|nan|NaN|inf|Infinity)
         (?=j?(?!\w|\.\w))""",
     re.VERBOSE,
 )
 # "19." is how NumPy and MXNet print a whole float in an array; elsewhere it is an integer that ends a sentence.
-_ARRAY = re.compile(r"\[(?:[\s\d.,+\-eEj]|nan|inf|\([\s\d.,+\-eEj]*\))*\]|array\([\d.+\-eEj]+")
+_ARRAY = re.compile(r"\[(?:[\s0-9.,+\-eEj]|nan|inf|\([\s0-9.,+\-eEj]*\))*\]|array\([0-9.+\-eEj]+")
 
-_TAG = re.compile(r"<style\b.*?</style>|<script\b.*?</script>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# As in a browser, what is not closed reaches to the end.
+_TAG = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE)
 # The tags between two texts, and those among them at which a browser begins a line: a row's cells stay on one.
-_TAGS = re.compile(rf"(?:(?:{_TAG.pattern})\s*)+", _TAG.flags)
+_TAGS = re.compile(r"(?:(?:<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z))\s*)+", _TAG.flags)
 _ROWS, _CELLS = frozenset({"table", "tr"}), frozenset({"td", "th"})
 _BLOCKS = frozenset(
     "address article aside blockquote body br center dd details dialog div dl dt fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hr legend li main nav ol option p pre section select summary ul".split()
 )
+# A colour before a number is no part of a word; where the dtype of an array stands depends on the width of its numbers.
+_COLOURED = re.compile(rf"({COLOUR.pattern})")
+_DTYPE = re.compile(r"(?<=\]),\n *(?=dtype=)")
+
 _PREFORMATTED = re.compile(r"<(pre|textarea)\b.*?(?:</\1|\Z)", re.DOTALL | re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=4096)
+def _says(line, words):
+    """Whether a line holds the words as whole ones: "Epoch 1" is not in the lines of epochs 10, 1.5 and 1,000."""
+    before, after = r"(?<!\w)(?!(?<=\.)\d|(?<=\d,)\d)", r"(?!\w|(?<=\d)[.,]\d)"
+    return re.search(before + re.escape(words) + after, line) is not None
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class Number:
     line: str
 
     @property
-    def value(self):
+    def value(self) -> Decimal:
         """The printed value as a Decimal."""
         return Decimal(self.text)
 
@@ -60,17 +73,18 @@ class Number:
 class Reading:
     """A text taken apart: ``pieces[i]`` stands before ``numbers[i]``, the last piece behind the last number.
 
-    ``layout`` holds each line (an array's lines are one), whether it holds a float, and whether it stands in a block of
-    lines with floats that are padded to one length, as the head of a data frame does.
+    ``layout`` holds each line (an array's lines are one), whether it holds a "float", or one in an array that is
+    "wrapped", and whether it stands in a block of lines with floats that are padded to one length, as the head of a
+    data frame does.
     """
 
     pieces: tuple[str, ...]
     numbers: tuple[Number, ...]
-    layout: tuple[tuple[str, bool, bool], ...]
+    layout: tuple[tuple[str, str, bool], ...]
 
 
 @functools.lru_cache(maxsize=256)
-def read(text, is_html=False):
+def read(text: str, is_html: bool = False) -> Reading:
     """Take a text apart into its floats and the pieces between them, their blanks and an array's line wraps folded.
 
     Args:
@@ -80,6 +94,7 @@ def read(text, is_html=False):
     Returns:
         Reading: the pieces and the floats, in order.
     """
+    text = _DTYPE.sub(", ", _COLOURED.sub("\\1\0", text))
     hidden, arrays = _positions(_TAG, text) if is_html else frozenset(), _positions(_ARRAY, text)
     floats = [match for match in _FLOAT.finditer(text) if match.start() not in hidden]
     floats = [match for match in floats if not match[0].endswith(".") or match.start() in arrays]
@@ -92,7 +107,7 @@ def read(text, is_html=False):
         pieces.append(_fold(unwrapped[end:start]))
         numbers.append(Number(match[0], start, lines[line][1]))
         end = match.end()
-    return Reading((*pieces, _fold(unwrapped[end:])), tuple(numbers), tuple(_layout(unwrapped, starts)))
+    return Reading((*pieces, _fold(unwrapped[end:])), tuple(numbers), tuple(_layout(text, unwrapped, starts)))
 
 
 def _positions(pattern, text):
@@ -106,29 +121,31 @@ def _holds(starts, begin, end):
 
 
 def _unwrap(text, starts):
-    """The text with each line end in square brackets with floats a blank: an array wraps where their widths say."""
+    """The text with each line end in brackets with floats a blank: arrays and dicts wrap where their widths say."""
     change, opened = [0] * len(text), []
     for position, char in enumerate(text):
-        if char in "[(":
+        if char in "[({":
             opened.append(position)
-        elif char in "])" and opened:
+        elif char in "])}" and opened:
             begin = opened.pop()
             # Those of [0, 1) are no pair.
-            if text[begin] + char == "[]" and _holds(starts, begin, position):
+            if text[begin] + char in ("[]", "{}", "()") and _holds(starts, begin, position):
                 change[begin] += 1
                 change[position] -= 1
     depths = itertools.accumulate(change)
     return "".join(" " if char == "\n" and depth else char for char, depth in zip(text, depths))
 
 
-def _layout(unwrapped, starts):
+def _layout(text, unwrapped, starts):
     """Each line as ``Reading.layout`` has it."""
     lines, begin = [], 0
     for line in unwrapped.split("\n"):
-        lines.append((line, _holds(starts, begin, begin + len(line))))
-        begin += len(line) + 1
-    for _, group in itertools.groupby(lines, key=lambda entry: len(entry[0])):
-        group = list(group)
+        end = begin + len(line)
+        holds = _holds(starts, begin, end)
+        lines.append((line, "wrapped" if holds and "\n" in text[begin:end] else "float" if holds else ""))
+        begin = end + 1
+    for _, same_length in itertools.groupby(lines, key=lambda entry: len(entry[0])):
+        group = list(same_length)
         padded = any(holds_float for _, holds_float in group)
         yield from ((*entry, padded) for entry in group)
 
@@ -160,7 +177,7 @@ def _fold(piece):
     return re.sub(r"(?<=\n) | (?=[\n\]])", "", re.sub(r"[ \t]+", " ", piece)).strip(" ")
 
 
-def bound_of(number, markers):
+def bound_of(number: Number, markers: Markers) -> Bound | None:
     """The bound under which a recorded float stands.
 
     Args:
@@ -182,13 +199,7 @@ def bound_of(number, markers):
     return own[0] if own else markers.tolerance
 
 
-def _says(line, words):
-    """Whether a line holds the words as whole ones: "Epoch 1" is not in the lines of epochs 10, 1.5 and 1,000."""
-    before, after = r"(?<!\w)(?!(?<=\.)\d|(?<=\d,)\d)", r"(?!\w|(?<=\d)[.,]\d)"
-    return re.search(before + re.escape(words) + after, line) is not None
-
-
-def compare_floats(name, recorded, new, markers, is_html=False):
+def compare_floats(name: str, recorded: str, new: str, markers: Markers, is_html: bool = False) -> str | None:
     """What differs between two texts whose floats may move within the bounds of their cell.
 
     Args:
@@ -209,7 +220,10 @@ def compare_floats(name, recorded, new, markers, is_html=False):
             for text, reading in ((recorded, old), (new, now))
         ]
         return _show_lines(name, recorded.split("\n")[begins[0] :], new.split("\n")[begins[1] :])
-    moved = [(before[0], after[0]) for before, after in zip(old.layout, now.layout) if not _same_blanks(before, after)]
+    # Where every float keeps its width nothing has a reason to move.
+    may_move = any(len(before.text) != len(after.text) for before, after in zip(old.numbers, now.numbers))
+    pairs_of_lines = zip(old.layout, now.layout)
+    moved = [(before[0], after[0]) for before, after in pairs_of_lines if not _same_blanks(before, after, may_move)]
     if moved:
         return _show_lines(name, *zip(*moved))
     pairs = [(before, after, bound_of(before, markers)) for before, after in zip(old.numbers, now.numbers)]
@@ -228,10 +242,12 @@ def compare_floats(name, recorded, new, markers, is_html=False):
     return "\n".join(report)
 
 
-def _same_blanks(before, after):
+def _same_blanks(before, after, may_move):
     """Whether two lines of layouts, alike but for their white space, are the same or follow the widths of floats."""
-    (old, holds_float, padded), (new, _, also_padded) = before, after
-    return old == new or holds_float or (padded and also_padded and len(old) != len(new))
+    (old, holds_float, padded), (new, also_holds_one, also_padded) = before, after
+    if holds_float == also_holds_one == "float" and not may_move:
+        return re.sub(r"\S", "x", old) == re.sub(r"\S", "x", new)
+    return old == new or bool(holds_float) or (padded and also_padded and len(old) != len(new))
 
 
 def _excess(before, after, bound):
@@ -243,7 +259,7 @@ def _excess(before, after, bound):
         return Decimal("inf")
     if old.is_finite() and new.is_finite():
         return max(abs(new - old) - bound.allowed(old), Decimal(0))
-    return Decimal(0 if old.compare_total(new) == 0 else "inf")
+    return Decimal("inf")  # nan and inf, of which each equals itself only as it is written
 
 
 def _how_far(old, new, bound):
@@ -254,7 +270,7 @@ def _how_far(old, new, bound):
     return f"{abs(new - old):.6g} apart, {bound.allowed(old):.6g} allowed ({bound})"
 
 
-def compare_exactly(name, recorded, new):
+def compare_exactly(name: str, recorded: str, new: str) -> str | None:
     """What differs between two texts that must be the same.
 
     Args:
@@ -297,4 +313,5 @@ def _visible(lines, others):
 
 
 def _clip(line):
+    line = visible(line)
     return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 3] + "..."

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from d2lhelpers.data import sources
 from d2lhelpers.data.registry import DATA_SETS
 
 import pytest
@@ -11,7 +10,6 @@ from .tiny import Mirror, cifar_set, described, idx_set, regular, tar_bytes
 @pytest.fixture(autouse=True)
 def _no_root_of_the_user(request, monkeypatch, tmp_path):
     """No test finds the user's data, or downloads into the user's folder, unless it is marked as one on real data."""
-    monkeypatch.setattr(sources, "_verified", set())
     if request.node.get_closest_marker("data") is None:
         monkeypatch.delenv("D2LHELPERS_DATA", raising=False)
         monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mxnet-home"))

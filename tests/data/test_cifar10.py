@@ -10,6 +10,7 @@ from d2lhelpers.data import (
     cifar10_source,
     ensure,
     load_data_cifar10,
+    sources,
     status,
 )
 from d2lhelpers.data.cifar10 import parse_cifar10
@@ -134,7 +135,9 @@ def test_the_sample_is_cut_from_the_full_set_where_only_that_is_there(cifar, sam
     assert all(np.array_equal(a, b) for a, b in zip(cut, own))
     assert ensure("cifar-10-sample", tmp_path / "cut") == tmp_path / "cut" / "cifar10"
     assert not (tmp_path / "cut" / "cifar-10-sample").exists()
-    assert [entry[1:3] for entry in status(tmp_path / "cut")][2:] == [(tmp_path / "cut" / "cifar10", "verified")] * 2
+    assert [entry[1:3] for entry in status(tmp_path / "cut")][2:] == [
+        (tmp_path / "cut" / "cifar10", sources.State.VERIFIED)
+    ] * 2
 
 
 def test_a_cut_that_is_not_the_published_sample_is_refused(cifar, sample, monkeypatch, tmp_path):

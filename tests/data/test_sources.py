@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import re
 from pathlib import Path
@@ -15,11 +16,11 @@ from d2lhelpers.data import (
     find,
     is_synthetic,
     mnist_arrays,
-    sources,
     status,
     verify,
 )
 from d2lhelpers.data.registry import OLDER_FASHION_MNIST_SHA1, data_set
+from d2lhelpers.data.sources import State
 
 import pytest
 
@@ -251,44 +252,87 @@ def test_a_link_to_nowhere_is_not_downloaded_over(fashion, tmp_path):
     write(tmp_path / "fashion-mnist", fashion)
     (tmp_path / "fashion-mnist" / IMAGES).unlink()
     (tmp_path / "fashion-mnist" / IMAGES).symlink_to(tmp_path / "gone")
-    with pytest.raises(DataNotFoundError, match=f"{IMAGES} is missing"):
+    with pytest.raises(DataCorruptError, match=f"{IMAGES} is a link to nowhere; remove it"):
         fashion_mnist_arrays(tmp_path)
 
 
 def test_an_unreadable_file(fashion, monkeypatch, tmp_path):
     write(tmp_path / "fashion-mnist", fashion)
-    real = Path.read_bytes
+    real = open
 
-    def refuse(path):  # as the system does for anybody but root, who may run these tests
-        if path.name == IMAGES:
+    def refuse(path, *args, **kwargs):  # as the system does for anybody but root, who may run these tests
+        if Path(path).name == IMAGES:
             raise PermissionError(13, "Permission denied")
-        return real(path)
+        return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(DataCorruptError, match=f"{IMAGES} cannot be read .Permission denied.; give yourself the right"):
         fashion_mnist_arrays(tmp_path)
 
 
-def test_a_file_is_hashed_once_in_a_process_and_again_when_it_changed(fashion, monkeypatch, tmp_path):
+def test_a_file_that_changed_is_found_whatever_its_size_and_time_say(fashion, tmp_path):
     write(tmp_path / "fashion-mnist", fashion)
     fashion_mnist_arrays(tmp_path)
-
-    class NoHash:
-        def sha256(self, data):
-            raise AssertionError("hashed again")
-
-        sha1 = sha256
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sources, "hashlib", NoHash())
-        fashion_mnist_arrays(tmp_path)
-        path = tmp_path / "fashion-mnist" / IMAGES
-        os.utime(path, ns=(0, 0))
-        with pytest.raises(AssertionError, match="hashed again"):
-            fashion_mnist_arrays(tmp_path)
+    path = tmp_path / "fashion-mnist" / IMAGES
+    about = path.stat()
     path.write_bytes(path.read_bytes()[:-1] + b"x")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     with pytest.raises(DataCorruptError):
         fashion_mnist_arrays(tmp_path)
+
+
+# What strangers' folders hold
+
+
+def test_of_a_file_far_too_large_only_the_beginning_is_read(fashion, tmp_path):
+    write(tmp_path / "fashion-mnist", fashion)
+    with open(tmp_path / "fashion-mnist" / IMAGES, "wb") as file:
+        file.truncate(40 * 10**9)
+    with pytest.raises(DataCorruptError, match="begins with the bytes 00 00 00 00, not 1f 8b"):
+        verify("fashion-mnist", tmp_path)
+
+
+def test_data_packed_anew_are_not_called_truncated(fashion, tmp_path):
+    other = io.BytesIO()
+    with gzip.GzipFile("a name that the published file lacks", "wb", fileobj=other) as file:
+        file.write(gzip.decompress(fashion[IMAGES]))
+    write(tmp_path / "fashion-mnist", {**fashion, IMAGES: other.getvalue()})
+    with pytest.raises(DataCorruptError, match="is a whole gzip file.* packed anew, perhaps"):
+        verify("fashion-mnist", tmp_path)
+    write(tmp_path / "fashion-mnist", {**fashion, IMAGES: fashion[IMAGES][:-9]})
+    with pytest.raises(DataCorruptError, match="is truncated"):
+        verify("fashion-mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "root, why",
+    [
+        ("~no-such-user/data", "names a home that is not known"),
+        ("x" * 5000, "cannot be looked at"),
+        ("a\0b", "cannot be looked at"),
+        (__file__, "is not a folder"),
+        (f"{__file__}/below", "cannot be looked at"),
+    ],
+)
+def test_a_root_that_cannot_be_is_named_in_a_sentence(root, why):
+    with pytest.raises(DataNotFoundError, match=why) as raised:
+        data_root(root)
+    assert len(str(raised.value)) < 500
+
+
+def test_a_home_that_is_not_known_is_named(monkeypatch):
+    monkeypatch.setenv("MXNET_HOME", "~no-such-user/mxnet")
+    with pytest.raises(DataNotFoundError, match="names a home that is not known.* give .MXNET_HOME or .HOME a folder"):
+        data_root()
+
+
+def test_a_folder_that_may_not_be_read_is_said_to_be_one(fashion, monkeypatch, tmp_path):
+    write(tmp_path / "fashion-mnist", fashion)
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: allowed(path, mode) and Path(path).name != "fashion-mnist")
+    with pytest.raises(DataCorruptError, match="may not be read; give yourself the right"):
+        verify("fashion-mnist", tmp_path)
+    assert [entry.state for entry in status(tmp_path)][0] is State.WRONG
 
 
 # The state of all sets
@@ -300,23 +344,24 @@ def test_status_says_of_each_set_where_it_is_and_what_is_wrong(fashion, mnist, t
     write(tmp_path / "cifar10", {"test_batch.bin": b""})
     states = {entry.name: entry for entry in status(tmp_path)}
     assert list(states) == list(DATA_SETS)
-    assert states["fashion-mnist"] == ("fashion-mnist", tmp_path / "fashion-mnist", "verified", "")
+    assert states["fashion-mnist"] == ("fashion-mnist", tmp_path / "fashion-mnist", State.VERIFIED, "")
     assert states["mnist"].folder == tmp_path / "mnist"
-    assert states["mnist"].state.startswith(f"{tmp_path / 'mnist' / IMAGES} is a web page (HTML)")
+    assert states["mnist"].state is State.WRONG
+    assert states["mnist"].advice.startswith(f"{tmp_path / 'mnist' / IMAGES} is a web page (HTML)")
     assert "move it away" in states["mnist"].advice
-    assert states["cifar10"][1:3] == (tmp_path / "cifar10", "incomplete")
+    assert states["cifar10"][1:3] == (tmp_path / "cifar10", State.INCOMPLETE)
     assert "data_batch_1.bin" in states["cifar10"].advice
-    assert states["cifar-10-sample"][1:3] == (None, "not found")
+    assert states["cifar-10-sample"][1:3] == (None, State.NOT_FOUND)
     assert "data fetch cifar10" in states["cifar-10-sample"].advice
 
 
 def test_status_of_a_root_that_does_not_exist_yet_is_that_nothing_is_found():
-    assert [entry.state for entry in status()] == ["not found"] * len(DATA_SETS)
+    assert [entry.state for entry in status()] == [State.NOT_FOUND] * len(DATA_SETS)
 
 
 def test_status_of_the_stand_in_says_drawn():
     states = [entry.state for entry in status("synthetic")]
-    assert states == ["drawn", "not found", "not found", "not found"]
+    assert states == [State.DRAWN, *[State.NOT_FOUND] * 3]
 
 
 # The real thing

@@ -9,6 +9,8 @@ from nbformat import v4
 
 from nbtolerance.execution import NotebookError, code_cells, execute
 
+pytestmark = pytest.mark.slow
+
 
 def notebook(*sources):
     """Makes a notebook of code cells with the ids cell-1, cell-2, …"""

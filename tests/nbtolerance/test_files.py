@@ -14,6 +14,8 @@ def test_a_notebook_is_read(tmp_path):
     "content",
     [
         b"",
+        b"[" * 100_000,
+        b'{"nbformat": 4, "nbformat_minor": 4, "metadata": {"a": "\\ud800"}, "cells": []}',
         b"<<<<<<< HEAD\n{}",
         b"\xff",
         b"[]",

@@ -130,3 +130,49 @@ def test_bounds_add_up_as_in_numpy():
     bound = Bound(Decimal("0.01"), Decimal("0.02"))
     assert bound.allowed(Decimal(-3)) == Decimal("0.05")
     assert str(bound) == "rtol=0.01 atol=0.02"
+
+
+def test_metadata_say_the_same_as_comments():
+    stated = {"rtol": 1e-3, "atol": 0.02, "lines": {"Epoch 0": {"atol": 0.4}, "Epoch 1.": {"rtol": 2}}, "figure": 0.1}
+    source = (
+        "# NBVAL_TOLERANCE: rtol=0.001 atol=0.02\n"
+        '# NBVAL_TOLERANCE on lines with "Epoch 0": atol=0.4\n'
+        '# NBVAL_TOLERANCE on lines with "Epoch 1.": rtol=2\n'
+        "# NBVAL_FIGURE: distance=0.1\n"
+    )
+    assert parse_markers("fit()", {"nbtolerance": stated, "tags": []}) == parse_markers(source)
+    assert parse_markers("fit()", {"nbtolerance": {"figure": "size"}}) == Markers(figure="size")
+    assert parse_markers("fit()", {"tags": []}) == parse_markers("fit()", {}) == Markers()
+    assert parse_markers("", {"nbtolerance": {"atol": 1e-7}}).tolerance.atol == Decimal("1e-7")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {},
+        [],
+        None,
+        "atol=0.1",
+        {"tol": 0.1},
+        {"atol": "0.1"},
+        {"atol": True},
+        {"atol": -0.1},
+        {"atol": float("nan")},
+        {"rtol": float("inf")},
+        {"figure": 1.5},
+        {"figure": "shape"},
+        {"lines": ["Epoch 0"]},
+        {"lines": {"Epoch 0": 0.4}},
+        {"lines": {"Epoch 0": {}}},
+        {"lines": {"": {"atol": 0.4}}},
+        {"lines": {"Epoch 0": {"figure": 0.1}}},
+    ],
+)
+def test_metadata_of_another_form_are_an_error(stated):
+    with pytest.raises(MarkerError, match="expected metadata.nbtolerance like"):
+        parse_markers("fit()", {"nbtolerance": stated})
+
+
+def test_both_forms_in_one_cell_are_an_error():
+    with pytest.raises(MarkerError, match="got both"):
+        parse_markers("# NBVAL_TOLERANCE: atol=0.1\n0.5", {"nbtolerance": {"atol": 0.1}})

@@ -14,6 +14,8 @@ PICTURE = """
 import io
 from IPython.display import Image as Show, display
 from PIL import Image, ImageDraw
+
+pytestmark = pytest.mark.slow
 def picture(height):
     image = Image.new("RGB", (120, 80), "white")
     ImageDraw.Draw(image).line([(10, 70), (110, height)], fill="blue", width=2)

@@ -1,13 +1,17 @@
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
-from d2lhelpers import data
+from d2lhelpers import data, libraries
 from d2lhelpers.suite import cli, doctor
 from d2lhelpers.suite.cli import main
 from d2lhelpers.suite.doctor import Line, packages_that_differ, print_lines
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_help_is_everywhere(capsys):
@@ -34,6 +38,49 @@ def test_it_runs_as_a_module_and_as_a_script():
         subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in (module, script)
     ]
     assert outputs[0] == outputs[1] != ""
+
+
+def shell(line, **variables):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:1]), **variables}
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+COMMAND = f"{sys.executable} -m d2lhelpers data status"
+
+
+def test_who_reads_may_stop_reading(tmp_path):
+    assert shell(f"({COMMAND}; echo $? >&2) | true", MXNET_HOME=str(tmp_path))[2] in ("0\n", "141\n")
+    status, out, err = shell(f"{COMMAND} | head -1", MXNET_HOME=str(tmp_path))
+    assert (status, err) == (0, "") and len(out.splitlines()) == 1
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path):
+    status, _, err = shell(f"{COMMAND} > /dev/full", MXNET_HOME=str(tmp_path))
+    assert status == 1 and err == "the output cannot be written (No space left on device): make room there\n"
+    assert shell(f"{COMMAND} >&-", MXNET_HOME=str(tmp_path))[::2] == (0, "")
+    assert shell(f"{COMMAND} >&- 2>&-", MXNET_HOME=str(tmp_path))[0] == 0
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}])
+def test_a_terminal_that_cannot_show_a_character_gets_its_number(tmp_path, variables):
+    (tmp_path / "Größe").mkdir()
+    variables["D2LHELPERS_DATA"] = str(tmp_path / "Größe")
+    status, out, err = shell(COMMAND, PYTHONCOERCECLOCALE="0", **variables)
+    assert status == 0 and err == "" and ("Gr\\xf6\\xdfe" in out or "Gr\\udcc3" in out)
+
+
+@pytest.mark.parametrize(
+    "variables, named",
+    [
+        ({"OMP_NUM_THREADS": "9" * 19}, "OMP_NUM_THREADS"),
+        ({"MXNET_CPU_WORKER_NTHREADS": "x"}, "MXNET_CPU_WORKER_NTHREADS='x'"),
+        ({"MXNET_ENGINE_TYPE": "junk"}, "MXNET_ENGINE_TYPE='junk': expected NaiveEngine, ThreadedEngine or"),
+    ],
+)
+def test_the_doctor_names_variables_at_which_mxnet_ends(tmp_path, variables, named):
+    status, out, err = shell(f"{sys.executable} -m d2lhelpers doctor", MXNET_HOME=str(tmp_path), **variables)
+    assert status == 1 and named in out and "Traceback" not in err  # libgomp may say something of its own
 
 
 def test_data_beside_a_checkout_are_used_unless_others_are_named(tmp_path, monkeypatch):
@@ -90,7 +137,7 @@ def test_an_unknown_data_set_is_named(no_data, capsys):
 def test_the_doctor_finds_this_environment_well(no_data, capsys):
     assert main(["doctor"]) == 0
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
-    assert list(lines) == ["Python", "packages", "MXNet", "device", "threads", *data.DATA_SETS]
+    assert list(lines) == ["Python", "packages", "system", "MXNet", "device", "threads", *data.DATA_SETS]
     assert "1.9.1" in lines["MXNet"] and "OMP_NUM_THREADS=" in lines["threads"] and "cpu(0)" in lines["device"]
 
 
@@ -107,6 +154,14 @@ def test_the_doctor_names_threads_that_mxnet_cannot_read(no_data, monkeypatch, c
     out = capsys.readouterr().out
     assert f"OMP_NUM_THREADS={threads!r}: expected a whole number" in out
     assert "FAIL  threads" in out and "MXNet" not in out  # MXNet would end the process
+
+
+def test_the_doctor_asks_for_missing_system_libraries(no_data, monkeypatch, capsys):
+    monkeypatch.setattr(libraries, "complaint", lambda: "Install libgomp.so.1.")
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"FAIL  system +Install libgomp\.so\.1\.$", out, re.MULTILINE)
+    assert "MXNet" not in out  # it cannot be loaded
 
 
 def test_the_doctor_names_a_missing_installation(no_data, monkeypatch, capsys):

@@ -34,3 +34,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_text(target, "third")
     assert target.read_bytes() == b"second\r\n" and os.listdir(target.parent) == ["file.txt"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "nb.ipynb", tmp_path / "nb.ipynb"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text(link, "new")
+    assert link.is_symlink() and target.read_text() == "new" and os.listdir(target.parent) == ["nb.ipynb"]

@@ -1,9 +1,11 @@
 import base64
 import io
 import json
+import os
 import re
 
 from d2lhelpers.suite import recording
+from d2lhelpers.suite.files import write_text
 from d2lhelpers.suite.recording import print_status, record, status
 
 import nbformat
@@ -415,3 +417,32 @@ def test_solutions_are_recorded_too_and_names_choose(book, no_kernel, capsys):
     assert [path.name for path, _ in status(book.folder)] == ["02_second.ipynb"]
     assert record(book.folder, ["09"]) == 2
     assert "got '09'" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_is_named_before_anything_runs(book, no_kernel, monkeypatch, capsys):
+    no_kernel.append(lambda notebook: pytest.fail("a notebook was executed"))
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: allowed(path, mode) and not mode & os.W_OK)
+    assert record(book.folder) == 1
+    assert "may not be written, and what is recorded is saved there" in capsys.readouterr().err
+
+
+def test_what_cannot_be_saved_is_named_after_the_table(book, no_kernel, monkeypatch, capsys):
+    book.write("1", name="02_second.ipynb")
+
+    def full(target, text):
+        if "02_" in str(target):
+            raise OSError(28, "No space left on device")
+        write_text(target, text)
+
+    monkeypatch.setattr(recording, "write_text", full)
+    assert record(book.folder) == 1
+    out, err = capsys.readouterr()
+    assert "01_first" in results(out) and "02_second.ipynb could not be saved (No space left on device)" in err
+
+
+@pytest.mark.parametrize("hashes", ["text", [], {"helpers": []}, {"helpers": None, "data": 1}])
+def test_a_stamp_of_another_form_is_stale(book, no_kernel, hashes):
+    assert record(book.folder) == 0
+    book.edit(lambda saved: saved["metadata"]["d2lhelpers"].update(stamp={"sha256": hashes}))
+    assert len(status(book.folder)) == 1
