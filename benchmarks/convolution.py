@@ -1,6 +1,6 @@
 """How long a convolution takes: Python loops, one matrix product, and MXNet's operator, side by side.
 
-Prints a table and saves it in ``benchmarks/results/convolution.json``, from which notebook 04 draws its figure.
+Prints a table and saves it in ``benchmarks/results/convolution.json``; notebook 04 shows the ratios.
 
 Method: the three compute the same numbers (checked first). The clock is the processor time that this process takes,
 with one thread for the arithmetic: on a quiet machine that is about the time one waits, and on a busy one it does not

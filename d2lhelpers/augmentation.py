@@ -7,16 +7,28 @@ one image (H, W, C) at a time, and leaves the middle column of an odd width unse
 
 from __future__ import annotations
 
+from typing import Any, TypeVar, Union
+
 import mxnet as mx
 import numpy as np
 
-from .checks import as_numpy, whole
+from .checks import real_numbers, shown, whole
 
 __all__ = ["random_crop", "random_flip"]
 
+_Images = TypeVar("_Images", np.ndarray, mx.nd.NDArray)
+_Generator = Union[np.random.Generator, np.random.RandomState]
 
-def random_flip(X, rng=None):
+
+def random_flip(X: _Images, rng: _Generator | None = None) -> _Images:
     """Mirror each image left to right with a probability of one half.
+
+    >>> image = np.array([[[[1, 2, 3]]]])
+    >>> random_flip(np.repeat(image, 4, axis=0), np.random.default_rng(0))[:, 0, 0]
+    array([[1, 2, 3],
+           [3, 2, 1],
+           [3, 2, 1],
+           [3, 2, 1]])
 
     Args:
         X: Images, shape (N, C, H, W), any dtype: a NumPy or an MXNet array; it is left as it is.
@@ -34,8 +46,13 @@ def random_flip(X, rng=None):
     return _like(X, np.where(mirrored[:, None, None, None], images[..., ::-1], images))
 
 
-def random_crop(X, padding: int = 4, rng=None):
+def random_crop(X: _Images, padding: int = 4, rng: _Generator | None = None) -> _Images:
     """Move each image by up to ``padding`` pixels in each direction: pad it with zeros, cut it out at a random place.
+
+    >>> image = np.array([[[[1, 2], [3, 4]]]])
+    >>> random_crop(image, padding=1, rng=np.random.default_rng(0))[0, 0]
+    array([[0, 1],
+           [0, 3]])
 
     After He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", arXiv 1512.03385, section 4.2: 4 pixels
     on each side of a CIFAR-10 image. Zero is grey in images scaled to [-1, 1].
@@ -60,22 +77,23 @@ def random_crop(X, padding: int = 4, rng=None):
     return _like(X, windows[np.arange(len(images)), :, down, right])
 
 
-def _images(X) -> np.ndarray:
-    images = as_numpy(X)
+def _images(X: _Images) -> np.ndarray:
+    images = real_numbers(X, "images")
     if images.ndim != 4:
         raise ValueError(f"images must have shape (N, C, H, W), not {images.shape}: add the axes that are missing.")
     return images
 
 
-def _generator(rng):
+def _generator(rng: _Generator | None) -> Any:
     if rng is None:
         return np.random
     if not hasattr(rng, "random"):
-        raise ValueError(f"rng must be one of NumPy's generators, not {rng!r}: pass np.random.default_rng({rng!r}).")
+        seed = shown(rng)
+        raise ValueError(f"rng must be one of NumPy's generators, not {seed}: pass np.random.default_rng({seed}).")
     return rng
 
 
-def _like(X, images: np.ndarray):
+def _like(X: _Images, images: np.ndarray) -> _Images:
     """``images`` as the kind of array that X is."""
     if not isinstance(X, mx.nd.NDArray):
         return np.ascontiguousarray(images)

@@ -6,11 +6,15 @@ import math
 import numbers
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
-__all__ = ["as_numpy", "flag", "number", "one_of", "pair", "real_numbers", "shown", "whole"]
+__all__ = ["Size", "as_numpy", "flag", "number", "one_of", "pair", "real_numbers", "shown", "text", "whole"]
+
+
+# One whole number, or (rows, columns).
+Size = Union[int, tuple[int, int]]
 
 
 def shown(value: Any) -> str:
@@ -72,8 +76,8 @@ def number(
     Raises:
         ValueError: it is no finite number, or not in the range.
     """
-    given = {"of at least": least, "above": above, "at most": most, "below": below}
-    bounds = {words: bound for words, bound in given.items() if bound is not None}
+    every = {"of at least": least, "above": above, "at most": most, "below": below}
+    bounds = {words: bound for words, bound in every.items() if bound is not None}
     holds = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     meets = {"of at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
     holds = holds and all(meets[words](float(value), bound) for words, bound in bounds.items())
@@ -122,14 +126,38 @@ def pair(value: Any, name: str, least: int) -> tuple[int, int]:
         ) from None
 
 
-def one_of(value: Any, name: str, choices: Sequence[Any]) -> None:
-    """Check that ``value`` is one of the choices.
+def one_of(value: Any, name: str, choices: Sequence[str]) -> None:
+    """Check that ``value`` is one of the words that are allowed.
 
     Raises:
         ValueError: it is not.
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}: choose one.")
+
+
+def text(value: Any, name: str) -> str:
+    """Return ``value`` as a text that matplotlib can draw: it takes what stands between two dollar signs for a formula.
+
+    Raises:
+        ValueError: the formula is none, or ``value`` is an array, whose text would fill the page.
+    """
+    if hasattr(value, "ndim") and value.ndim:
+        raise ValueError(f"{name} must be a text, not {shown(value)}: give one.")
+    value = str(value)
+    if "$" in value:
+        from matplotlib.cbook import is_math_text
+        from matplotlib.mathtext import MathTextParser
+
+        try:
+            if is_math_text(value):
+                MathTextParser("agg").parse(value)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be a text or a formula that matplotlib knows, not {shown(value)}: correct it, or write "
+                "\\$ for a dollar sign."
+            ) from None
+    return value
 
 
 def as_numpy(values: Any) -> np.ndarray:

@@ -70,6 +70,9 @@ def _choose(i: int) -> tuple[mx.Context, str]:
 def try_gpu(i: int = 0) -> mx.Context:
     """The GPU number ``i`` if it works, else the CPU.
 
+    >>> mx.nd.ones(3, ctx=try_gpu()).sum().asscalar().item()
+    3.0
+
     Args:
         i: which GPU, counted from 0.
 

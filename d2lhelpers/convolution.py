@@ -8,12 +8,15 @@ Padding counts each side. What deep learning calls a convolution is a cross-corr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import mxnet as mx
 import numpy as np
 from mxnet import nd
 from mxnet.gluon import nn
 
-from .checks import pair, whole
+from .checks import Size, flag, pair, whole
 from .sizes import output_size, receptive_field
 
 __all__ = [
@@ -27,13 +30,19 @@ __all__ = [
     "receptive_field",
 ]
 
+_Pair = tuple[int, int]
 
-def corr2d(X, K):
+
+def corr2d(X: nd.NDArray, K: nd.NDArray) -> nd.NDArray:
     """Cross-correlate one image with one kernel, window by window.
 
     Y[i, j] is the sum of K times the part of X that lies under K when its top left corner is at (i, j).
     Written to be read: two Python loops. `conv2d` gives the same numbers, up to rounding, hundreds of times faster for
     one small image and tens of thousands of times for a minibatch.
+
+    >>> corr2d(nd.array([[0, 1, 2], [3, 4, 5], [6, 7, 8]]), nd.array([[0, 1], [2, 3]])).asnumpy()
+    array([[19., 25.],
+           [37., 43.]], dtype=float32)
 
     Args:
         X: image, shape (H, W).
@@ -55,7 +64,7 @@ def corr2d(X, K):
     return _like(nd.concat(*sums, dim=0).reshape((out_h, out_w)), X)
 
 
-def corr2d_multi_in(X, K):
+def corr2d_multi_in(X: nd.NDArray, K: nd.NDArray) -> nd.NDArray:
     """Cross-correlate an image of several channels with a kernel of as many: one `corr2d` a channel, then added.
 
     Args:
@@ -78,7 +87,7 @@ def corr2d_multi_in(X, K):
     return Y
 
 
-def corr2d_multi_in_out(X, K):
+def corr2d_multi_in_out(X: nd.NDArray, K: nd.NDArray) -> nd.NDArray:
     """Cross-correlate an image with several kernels: one output channel a kernel.
 
     Args:
@@ -97,8 +106,20 @@ def corr2d_multi_in_out(X, K):
     return _like(nd.stack(*(_to_nd(corr2d_multi_in(X, K[o])) for o in range(K.shape[0])), axis=0), X)
 
 
-def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(
+    X: nd.NDArray,
+    K: nd.NDArray,
+    bias: nd.NDArray | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> nd.NDArray:
     """Cross-correlate a minibatch with a set of kernels, by one matrix product: what ``nd.Convolution`` computes.
+
+    >>> images, kernels = nd.ones((8, 3, 28, 28)), nd.ones((4, 3, 5, 5))
+    >>> conv2d(images, kernels, stride=2, padding=2).shape
+    (8, 4, 14, 14)
 
     The pixels that a window covers, gathered in a row, make a matrix with one row a window and one column a weight. The
     flattened kernels multiply it: a dense layer that is applied to every window. The matrix takes h * w times the
@@ -135,7 +156,7 @@ def conv2d(X, K, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return _like(y, X)
 
 
-def flip_kernel(K):
+def flip_kernel(K: nd.NDArray) -> nd.NDArray:
     """Turn a kernel by 180 degrees: cross-correlation with the turned kernel is convolution with the kernel.
 
     Args:
@@ -176,19 +197,26 @@ class CrossCorrelation2D(nn.Block):
     Source: Dive into Deep Learning, section 7.2.2.
     """
 
-    def __init__(self, kernel_size, use_bias=True, weight_initializer=None, **kwargs):
+    def __init__(
+        self,
+        kernel_size: Size,
+        use_bias: bool = True,
+        weight_initializer: str | mx.init.Initializer | None = None,
+        **kwargs: Any,
+    ):
         """Make the parameters; see the class for the arguments."""
         super().__init__(**kwargs)
         shape = pair(kernel_size, "kernel_size", 1)
         with self.name_scope():
             self.weight = self.params.get("weight", shape=shape, init=weight_initializer)
-            self.bias = self.params.get("bias", shape=(1,), init="zeros") if use_bias else None
+            has_bias = flag(use_bias, "use_bias")
+            self.bias = self.params.get("bias", shape=(1,), init="zeros") if has_bias else None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """Name the block by its arguments, as Gluon's layers do."""
         return f"CrossCorrelation2D(kernel_size={self.weight.shape}, use_bias={self.bias is not None})"
 
-    def forward(self, X):
+    def forward(self, X: nd.NDArray) -> nd.NDArray:
         """Cross-correlate one image.
 
         Args:
@@ -207,7 +235,7 @@ class CrossCorrelation2D(nn.Block):
         return _like(y.reshape(y.shape[2:]), X)
 
 
-def _one_group(x, k, stride, padding, dilation):
+def _one_group(x: nd.NDArray, k: nd.NDArray, stride: _Pair, padding: _Pair, dilation: _Pair) -> nd.NDArray:
     """`conv2d` of a single group, without bias: one gather and one matrix product."""
     if any(padding):
         p, q = padding
@@ -223,7 +251,9 @@ def _one_group(x, k, stride, padding, dilation):
     return y.reshape((n, *out, num_out)).transpose((0, 3, 1, 2))
 
 
-def _pixels_seen(n, size, kernel, out, stride, dilation):
+def _pixels_seen(
+    n: int, size: Sequence[int], kernel: Sequence[int], out: Sequence[int], stride: _Pair, dilation: _Pair
+) -> np.ndarray:
     """The numbers of the pixels under each window, window by window; the pixels of all images are counted through."""
     rows, columns = (
         stride[axis] * np.arange(out[axis], dtype=np.int32)[:, None]
@@ -235,16 +265,16 @@ def _pixels_seen(n, size, kernel, out, stride, dilation):
     return (first_pixels[:, None] + in_one_image.ravel()).ravel()
 
 
-def _to_nd(array):
+def _to_nd(array: nd.NDArray) -> nd.NDArray:
     """The same data as an ``mx.nd`` array, still on autograd's tape."""
     return array.as_nd_ndarray() if isinstance(array, mx.np.ndarray) else array
 
 
-def _like(array, model):
+def _like(array: nd.NDArray, model: nd.NDArray) -> nd.NDArray:
     return array.as_np_ndarray() if isinstance(model, mx.np.ndarray) else array
 
 
-def _check_arrays(**named):
+def _check_arrays(**named: tuple[Any, int, str]) -> None:
     """Each of name=(array, rank, shape in words) is an MXNet array of that rank; all are of one kind and one dtype."""
     for name, (array, rank, shape) in named.items():
         if not isinstance(array, nd.NDArray):
@@ -265,7 +295,7 @@ def _check_arrays(**named):
             raise ValueError(f"{x_name} and {name} have one dtype, not {dtypes}: convert one by astype.")
 
 
-def _check_channels(channels, kernel_channels, groups=1):
+def _check_channels(channels: int, kernel_channels: int, groups: int = 1) -> None:
     if channels % groups:
         raise ValueError(
             f"The image's {channels} channels do not fall into {groups} equal groups: groups must divide {channels}."
@@ -278,7 +308,9 @@ def _check_channels(channels, kernel_channels, groups=1):
         )
 
 
-def _checked(X, K, bias, stride, padding, dilation, groups):
+def _checked(
+    X: nd.NDArray, K: nd.NDArray, bias: nd.NDArray | None, stride: Size, padding: Size, dilation: Size, groups: int
+) -> tuple[_Pair, _Pair, _Pair]:
     """The arguments of `conv2d` checked; stride, padding and dilation as pairs."""
     _check_arrays(X=(X, 4, "(N, C, H, W)"), K=(K, 4, "(O, C / groups, h, w)"))
     if _dtype(X) not in ("float32", "float64"):
@@ -298,5 +330,5 @@ def _checked(X, K, bias, stride, padding, dilation, groups):
     return stride, padding, dilation
 
 
-def _dtype(array):
+def _dtype(array: nd.NDArray) -> str:
     return np.dtype(array.dtype).name

@@ -12,11 +12,17 @@ The arithmetic of output sizes follows Dumoulin and Visin, "A guide to convoluti
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Optional, Union
+
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from numpy.typing import ArrayLike
 
-from .checks import as_numpy, one_of, pair, whole
+from .checks import Size, flag, one_of, pair, real_numbers, shown, text, whole
 from .sizes import output_size
 
 __all__ = [
@@ -52,52 +58,67 @@ _NUMBER, _WEIGHT, _LABEL, _EQUATION, _SIGN, _TITLE = 11, 7.5, 9.5, 10, 16, 12  #
 _GAP = 1.3  # between two grids: room for a sign
 _LABEL_HEIGHT, _LINE_HEIGHT = 0.75, 0.62
 _CHARACTERS_PER_CELL = 5.3  # of an equation
-_OUTSIDE = {"facecolor": "none", "edgecolor": "#d4d4d4", "linewidth": 0.8, "zorder": 0.8}
+_MOST_CELLS = 2000
+_OUTSIDE: dict[str, Any] = {"facecolor": "none", "edgecolor": "#d4d4d4", "linewidth": 0.8, "zorder": 0.8}
+
+_Pair = tuple[int, int]
+_Point = tuple[float, float]
+_Positions = Optional[Union[_Pair, Sequence[_Pair]]]
 
 
-def _array(values, ndim, name):
+def _array(values: ArrayLike, ndim: int, name: str) -> np.ndarray:
     """Return ``values``, an array of MXNet or anything NumPy takes, as a NumPy array with ``ndim`` axes."""
-    array = as_numpy(values).astype(float)
+    array = real_numbers(values, name).astype(float)
     if array.ndim != ndim or array.size == 0:
         raise ValueError(f"{name} must be a non-empty array with {ndim} axes, but its shape is {array.shape}.")
+    _room(array.size, name)
     return array
 
 
-def _position(position, shape):
+def _room(cells: int, name: str) -> None:
+    """Refuse what no page has room for: each cell is drawn for itself."""
+    if cells > _MOST_CELLS:
+        raise ValueError(f"{name} would fill {cells:,} cells, more than the {_MOST_CELLS:,} that are drawn: take less.")
+
+
+def _position(position: Any, shape: tuple[int, int]) -> _Pair:
     row, column = pair(position, "position", 0)
     if row >= shape[0] or column >= shape[1]:
         raise ValueError(f"position {(row, column)} lies outside the output, whose size is {_size(shape)}.")
     return row, column
 
 
-def _positions(positions, shape):
+def _positions(positions: Any, shape: tuple[int, int]) -> list[_Pair]:
     """Return a list of output positions: one, several, or (``None``) all."""
     if positions is None:
         return list(np.ndindex(*shape))
-    return [_position(each, shape) for each in ([positions] if np.ndim(positions) == 1 else positions)]
+    if not isinstance(positions, (tuple, list, np.ndarray)) or len(positions) == 0:
+        raise ValueError(f"positions must be (row, column), a list of such or None, not {shown(positions)}: give one.")
+    one = not isinstance(positions[0], (tuple, list, np.ndarray))
+    return [_position(each, shape) for each in ([positions] if one else positions)]
 
 
-def _number(value):
+def _number(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def _factor(value):
+def _factor(value: float) -> str:
     return f"({_number(value)})" if value < 0 else _number(value)
 
 
-def _sum(values):
+def _sum(values: Iterable[float]) -> str:
     return " + ".join(_factor(value) for value in values)
 
 
-def _products(window, weights):
+def _products(window: np.ndarray, weights: np.ndarray) -> str:
     return " + ".join(f"{_factor(a)}·{_factor(b)}" for a, b in zip(window.ravel(), weights.ravel()))
 
 
-def _size(shape):
+def _size(shape: Iterable[int]) -> str:
     return "×".join(str(n) for n in shape)
 
 
-def _input_label(X, padding):
+def _input_label(X: np.ndarray, padding: _Pair) -> str:
     ring = padding[0] if padding[0] == padding[1] else padding
     return f"input {_size(X.shape)}" + (f", padding {ring}" if any(padding) else "")
 
@@ -105,51 +126,70 @@ def _input_label(X, padding):
 class _Board:
     """An axes measured in cells, y downwards, that knows how far its drawing reaches."""
 
-    def __init__(self, ax):
-        self.owns_figure = ax is None
-        self.ax = plt.figure(dpi=_DPI).add_axes((0, 0, 1, 1)) if self.owns_figure else ax
+    def __init__(self, title: str | None, ax: Axes | None):
+        self.title = None if title is None else text(title, "title")
+        self.figure: Figure | None = None
+        if ax is None:
+            self.figure = plt.figure(dpi=_DPI)
+            self.ax = self.figure.add_axes((0, 0, 1, 1))
+        elif isinstance(ax, Axes):
+            self.ax = ax
+        else:
+            raise ValueError(f"ax must be matplotlib's axes, not {shown(ax)}: leave it out for a figure of its own.")
         self.ax.set_aspect("equal")
         self.ax.axis("off")
         self.width = self.height = 0.0
 
-    def reach(self, x, y):
+    def reach(self, x: float, y: float) -> None:
         self.width, self.height = max(self.width, x), max(self.height, y)
 
-    def finish(self, title):
+    def finish(self) -> Axes:
         """Fit the axes, and a figure of our own, to what was drawn."""
         self.ax.set_xlim(-0.15, self.width + 0.15)
         self.ax.set_ylim(self.height + 0.15, -0.15)
-        if self.owns_figure:
+        if self.figure is not None:
             width, height = (self.width + 0.3) * _CELL_INCHES, (self.height + 0.3) * _CELL_INCHES
-            head = 0.38 if title else 0.0
-            self.ax.figure.set_size_inches(width, height + head)
+            head = 0.38 if self.title else 0.0
+            self.figure.set_size_inches(width, height + head)
             self.ax.set_position((0, 0, 1, height / (height + head)))
-        if title:
-            self.ax.set_title(title, fontsize=_TITLE, color=COLORS["text"])
+        if self.title:
+            self.ax.set_title(self.title, fontsize=_TITLE, color=COLORS["text"])
         return self.ax
 
-    def box(self, x, y, width=1.0, height=1.0, **style):
+    def box(self, x: float, y: float, width: float = 1.0, height: float = 1.0, **style: Any) -> None:
         self.ax.add_patch(Rectangle((x, y), width, height, **{"zorder": 1.0, **style}))
         self.reach(x + width, y + height)
 
-    def text(self, x, y, text, size, **style):
+    def text(self, x: float, y: float, text: str, size: float, **style: Any) -> None:
         style = {"ha": "center", "va": "center", "zorder": 5, "color": COLORS["text"], **style}
         self.ax.text(x, y, text, fontsize=size, **style)
 
-    def arrow(self, start, end, kind, linewidth=1.3):
-        style = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
+    def arrow(self, start: _Point, end: _Point, kind: str, linewidth: float = 1.3) -> None:
+        style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
         self.ax.add_patch(FancyArrowPatch(start, end, color=COLORS[f"{kind}_edge"], linewidth=linewidth, **style))
 
-    def label(self, x, y, text, kind):
+    def label(self, x: float, y: float, text: str, kind: str) -> None:
         """Write the name of a grid, centred at ``x``, above its upper edge ``y``."""
         self.text(x, y - 0.32, text, _LABEL, color=COLORS[f"{kind}_edge"], weight="bold")
 
-    def sign(self, x, y, text):
+    def sign(self, x: float, y: float, text: str) -> None:
         self.text(x, y, text, 26 if text in "⋆·" else _SIGN)  # these are small in the font
 
-    def cell(self, x, y, kind, number=None, gid=None, weight=None):
+    def cell(
+        self,
+        x: float,
+        y: float,
+        kind: str,
+        number: float | None = None,
+        gid: str | None = None,
+        weight: float | None = None,
+    ) -> None:
         """Draw one cell with its number, and with the weight it is multiplied by in the lower corner."""
-        style = {"facecolor": COLORS[kind], "edgecolor": COLORS[f"{kind.split('_')[0]}_edge"], "linewidth": 0.9}
+        style: dict[str, Any] = {
+            "facecolor": COLORS[kind],
+            "edgecolor": COLORS[f"{kind.split('_')[0]}_edge"],
+            "linewidth": 0.9,
+        }
         if kind.startswith("padding"):
             style.update(hatch="////", linewidth=0.6, zorder=0.9)  # below its neighbours, whose edges stay whole
         self.box(x, y, **style)
@@ -161,11 +201,11 @@ class _Board:
             style = {"ha": "right", "weight": "bold", "color": COLORS["kernel_edge"]}
             self.text(x + 0.93, y + 0.78, f"×{_number(weight)}", _WEIGHT, **style)
 
-    def frame(self, x, y, width, height, kind):
-        style = {"facecolor": "none", "edgecolor": COLORS[f"{kind}_edge"], "linewidth": 2.6, "zorder": 4}
-        self.box(x, y, width, height, gid=f"{kind} frame", **style)
+    def frame(self, x: float, y: float, width: float, height: float, kind: str) -> None:
+        style = {"edgecolor": COLORS[f"{kind}_edge"], "linewidth": 2.6, "zorder": 4}
+        self.box(x, y, width, height, gid=f"{kind} frame", facecolor="none", **style)
 
-    def grid(self, x, y, values, kind, name, until=None):
+    def grid(self, x: float, y: float, values: np.ndarray, kind: str, name: str, until: _Pair | None = None) -> None:
         """Draw a grid of numbers; with ``until`` only up to that cell in reading order, and that cell strong."""
         for (i, j), value in np.ndenumerate(values):
             shown = until is None or (i, j) <= until
@@ -174,7 +214,18 @@ class _Board:
         if until is not None:
             self.frame(x + until[1], y + until[0], 1, 1, kind)
 
-    def input(self, x, y, X, padding, rows, columns, weights=None, padding_number=None, outside=(0, 0)):
+    def input(
+        self,
+        x: float,
+        y: float,
+        X: np.ndarray,
+        padding: _Pair,
+        rows: list[int],
+        columns: list[int],
+        weights: np.ndarray | None = None,
+        padding_number: float | None = None,
+        outside: _Pair = (0, 0),
+    ) -> None:
         """Draw the input with its padding, the cells under the window strong, the window's frame around them.
 
         ``rows`` and ``columns`` are where the window reads, counted from the corner of the padding; ``outside`` is the
@@ -193,7 +244,7 @@ class _Board:
             self.cell(x + column, y + row, f"{kind}_active" if active else kind, number, f"{kind}[{i}, {j}]", weight)
         self.frame(x + columns[0], y + rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1, "kernel")
 
-    def equation(self, x, y, width, text):
+    def equation(self, x: float, y: float, width: float, text: str) -> None:
         """Write an equation centred below a panel, on as many lines as it needs."""
         lines, room = [""], max(24, int(width * _CHARACTERS_PER_CELL))
         for part in text.replace(" + ", " + \n").replace(", ", ", \n").split("\n"):
@@ -204,7 +255,9 @@ class _Board:
             self.text(x + width / 2, y + (number + 0.5) * _LINE_HEIGHT, line.rstrip(), _EQUATION, gid="equation")
         self.reach(x + width, y + len(lines) * _LINE_HEIGHT)
 
-    def panels(self, positions, columns, width, draw):
+    def panels(
+        self, positions: list[_Pair], columns: int, width: float, draw: Callable[[float, float, _Pair], None]
+    ) -> None:
         """Call ``draw(x, y, position)`` for each position, ``columns`` of them side by side."""
         y = 0.0
         for index, position in enumerate(positions):
@@ -213,7 +266,17 @@ class _Board:
             draw((index % columns) * (width + 1.4), y, position)
 
 
-def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, columns=1, title=None, ax=None):
+def draw_convolution(
+    X: ArrayLike,
+    K: ArrayLike,
+    positions: _Positions = (0, 0),
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    columns: int = 1,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a kernel at work on one channel: input, kernel and output, one panel for each position of the window.
 
     The weight that a cell is multiplied by stands small and orange in its corner, and the sum of products below. Output
@@ -238,26 +301,30 @@ def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, co
         ValueError: where a rank, an option or a position is wrong, or the kernel does not fit.
     """
     X, K, columns = _array(X, 2, "X"), _array(K, 2, "K"), whole(columns, "columns", 1)
-    stride, padding, dilation = pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-    shape = tuple(output_size(X.shape[a], K.shape[a], stride[a], padding[a], dilation[a]) for a in (0, 1))
-    positions = _positions(positions, shape)
+    steps, ring, gaps = pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+    shape = (
+        output_size(X.shape[0], K.shape[0], steps[0], ring[0], gaps[0]),
+        output_size(X.shape[1], K.shape[1], steps[1], ring[1], gaps[1]),
+    )
+    shown_at = _positions(positions, shape)
+    _room((X.shape[0] + 2 * ring[0]) * (X.shape[1] + 2 * ring[1]) * len(shown_at), "the drawing")
 
-    padded = np.pad(X, [(p, p) for p in padding])
-    taps = [[[n * stride[a] + t * dilation[a] for t in range(K.shape[a])] for n in range(shape[a])] for a in (0, 1)]
+    padded = np.pad(X, [(p, p) for p in ring])
+    taps = [[[n * steps[a] + t * gaps[a] for t in range(K.shape[a])] for n in range(shape[a])] for a in (0, 1)]
     windows = {(i, j): padded[np.ix_(taps[0][i], taps[1][j])] for i, j in np.ndindex(*shape)}
     Y = np.reshape([(window * K).sum() for window in windows.values()], shape)
 
-    board = _Board(ax)
-    kernel_shown = len(positions) == 1
+    board = _Board(title, ax)
+    kernel_shown = len(shown_at) == 1
     x_kernel = padded.shape[1] + _GAP
     x_output = x_kernel + (K.shape[1] + _GAP if kernel_shown else 0)
     height, width = max(padded.shape[0], shape[0]), x_output + shape[1]
 
-    def panel(x, y, position):
+    def panel(x: float, y: float, position: _Pair) -> None:
         middle = y + _LABEL_HEIGHT + height / 2
         top = middle - padded.shape[0] / 2
-        board.label(x + padded.shape[1] / 2, top, _input_label(X, padding), "input")
-        board.input(x, top, X, padding, taps[0][position[0]], taps[1][position[1]], K, padding_number=0)
+        board.label(x + padded.shape[1] / 2, top, _input_label(X, ring), "input")
+        board.input(x, top, X, ring, taps[0][position[0]], taps[1][position[1]], K, padding_number=0)
         if kernel_shown:
             board.sign(x + x_kernel - _GAP / 2, middle, "⋆")
             top = middle - K.shape[0] / 2
@@ -270,11 +337,13 @@ def draw_convolution(X, K, positions=(0, 0), stride=1, padding=0, dilation=1, co
         equation = f"{_products(windows[position], K)} = {_number(Y[position])}"
         board.equation(x, middle + height / 2 + 0.2, width, equation)
 
-    board.panels(positions, columns, width, panel)
-    return board.finish(title)
+    board.panels(shown_at, columns, width, panel)
+    return board.finish()
 
 
-def draw_channels(X, K, position=(0, 0), title=None, ax=None):
+def draw_channels(
+    X: ArrayLike, K: ArrayLike, position: _Pair = (0, 0), title: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw how one output channel is made of several input channels: a kernel for each, and the results are added.
 
     Args:
@@ -300,7 +369,7 @@ def draw_channels(X, K, position=(0, 0), title=None, ax=None):
     windows = np.lib.stride_tricks.sliding_window_view(X, K.shape[1:], axis=(1, 2))
     parts = np.einsum("cijhw,chw->cij", windows, K)
 
-    board = _Board(ax)
+    board = _Board(title, ax)
     x_kernel = width + _GAP
     x_part = x_kernel + kernel_width + _GAP
     x_output = x_part + shape[1] + 1.9
@@ -326,10 +395,12 @@ def draw_channels(X, K, position=(0, 0), title=None, ax=None):
     board.grid(x_output, top, parts.sum(axis=0), "output", "output", position)
     board.equation(x_output - 1, bottom + 0.15, shape[1] + 2, _sum(parts[:, i, j]))
     board.equation(x_output - 1, bottom + 0.15 + _LINE_HEIGHT, shape[1] + 2, f"= {_number(parts[:, i, j].sum())}")
-    return board.finish(title)
+    return board.finish()
 
 
-def draw_one_by_one(X, W, position=(0, 0), title=None, ax=None):
+def draw_one_by_one(
+    X: ArrayLike, W: ArrayLike, position: _Pair = (0, 0), title: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw a 1x1 convolution: at each pixel the channels form a vector, and the weight is a matrix that multiplies it.
 
     Args:
@@ -352,7 +423,7 @@ def draw_one_by_one(X, W, position=(0, 0), title=None, ax=None):
     i, j = _position(position, (height, width))
     Y = np.einsum("fc,chw->fhw", W, X)
 
-    board = _Board(ax)
+    board = _Board(title, ax)
     pitch = _LABEL_HEIGHT + height + 0.5
     for row, (name, grids) in enumerate([("input", X), ("output", Y)]):
         for channel, grid in enumerate(grids):
@@ -379,22 +450,22 @@ def draw_one_by_one(X, W, position=(0, 0), title=None, ax=None):
         y = middle + max(channels, len(W)) / 2 + 0.3 + f * _LINE_HEIGHT
         board.equation(x_weight - 0.6, y, channels + 4.8, equation)
     board.frame(x_pixel + 2.2, middle - len(W) / 2, 1, len(W), "output")
-    return board.finish(title)
+    return board.finish()
 
 
 def draw_pooling(
-    X,
-    kernel,
-    kind="max",
-    positions=(0, 0),
-    stride=1,
-    padding=0,
-    convention="valid",
-    count_include_pad=True,
-    columns=1,
-    title=None,
-    ax=None,
-):
+    X: ArrayLike,
+    kernel: Size,
+    kind: str = "max",
+    positions: _Positions = (0, 0),
+    stride: Size = 1,
+    padding: Size = 0,
+    convention: str = "valid",
+    count_include_pad: bool = True,
+    columns: int = 1,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a pooling window at work on one channel: input and output, one panel for each position of the window.
 
     Args:
@@ -420,35 +491,39 @@ def draw_pooling(
     one_of(kind, "kind", ("max", "avg"))
     one_of(convention, "convention", ("valid", "full"))
     X, columns = _array(X, 2, "X"), whole(columns, "columns", 1)
-    kernel, stride, padding = pair(kernel, "kernel", 1), pair(stride, "stride", 1), pair(padding, "padding", 0)
-    shape = tuple(output_size(X.shape[a], kernel[a], stride[a], padding[a], 1, convention) for a in (0, 1))
-    last = [(shape[a] - 1) * stride[a] for a in (0, 1)]
-    if any(padding[a] >= kernel[a] or last[a] >= X.shape[a] + padding[a] for a in (0, 1)):
+    sizes, steps, ring = pair(kernel, "kernel", 1), pair(stride, "stride", 1), pair(padding, "padding", 0)
+    shape = (
+        output_size(X.shape[0], sizes[0], steps[0], ring[0], 1, convention),
+        output_size(X.shape[1], sizes[1], steps[1], ring[1], 1, convention),
+    )
+    last = [(shape[a] - 1) * steps[a] for a in (0, 1)]
+    if any(ring[a] >= sizes[a] or last[a] >= X.shape[a] + ring[a] for a in (0, 1)):
         raise ValueError("A window would lie outside the input: choose a larger kernel, or less padding or stride.")
-    positions = _positions(positions, shape)
+    shown_at = _positions(positions, shape)
+    _room((X.shape[0] + 2 * ring[0]) * (X.shape[1] + 2 * ring[1]) * len(shown_at), "the drawing")
 
-    include = kind == "avg" and count_include_pad
-    padded = np.pad(X, [(p, p) for p in padding], constant_values=0 if include else np.nan)
-    rows, taps = ([[n * stride[a] + t for t in range(kernel[a])] for n in range(shape[a])] for a in (0, 1))
-    windows = {}
+    include = flag(count_include_pad, "count_include_pad") and kind == "avg"
+    padded = np.pad(X, [(p, p) for p in ring], constant_values=0 if include else np.nan)
+    rows, taps = ([[n * steps[a] + t for t in range(sizes[a])] for n in range(shape[a])] for a in (0, 1))
+    windows: dict[tuple[int, ...], np.ndarray] = {}
     for i, j in np.ndindex(*shape):
         window = padded[rows[i][0] : rows[i][-1] + 1, taps[j][0] : taps[j][-1] + 1]
         windows[i, j] = window[~np.isnan(window)]
     pool = np.max if kind == "max" else np.mean
     Y = np.reshape([pool(window) for window in windows.values()], shape)
-    outside = tuple(max(0, last[a] + kernel[a] - padded.shape[a]) for a in (0, 1))
+    outside = max(0, last[0] + sizes[0] - padded.shape[0]), max(0, last[1] + sizes[1] - padded.shape[1])
 
-    board = _Board(ax)
+    board = _Board(title, ax)
     drawn = (padded.shape[0] + outside[0], padded.shape[1] + outside[1])
     height, x_output = max(drawn[0], shape[0]), drawn[1] + 1.9
     width = x_output + shape[1]
 
-    def panel(x, y, position):
+    def panel(x: float, y: float, position: _Pair) -> None:
         middle = y + _LABEL_HEIGHT + height / 2
         top = middle - drawn[0] / 2
-        board.label(x + padded.shape[1] / 2, top, _input_label(X, padding), "input")
+        board.label(x + padded.shape[1] / 2, top, _input_label(X, ring), "input")
         number = 0 if include else None
-        board.input(x, top, X, padding, rows[position[0]], taps[position[1]], None, number, outside)
+        board.input(x, top, X, ring, rows[position[0]], taps[position[1]], None, number, outside)
         board.arrow((x + drawn[1] + 0.25, middle), (x + x_output - 0.25, middle), "kernel")
         board.label(x + x_output - 0.95, middle, kind, "kernel")
         top = middle - shape[0] / 2
@@ -461,11 +536,20 @@ def draw_pooling(
             text = f"({_sum(values)}) / {len(values)}" if len(values) > 1 else f"{_sum(values)} / 1"
         board.equation(x, middle + height / 2 + 0.2, width, f"{text} = {_number(Y[position])}")
 
-    board.panels(positions, columns, width, panel)
-    return board.finish(title)
+    board.panels(shown_at, columns, width, panel)
+    return board.finish()
 
 
-def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="valid", title=None, ax=None):
+def draw_output_size(
+    size: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    convention: str = "valid",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw where the windows lie along one axis, and so why the output has the size it has.
 
     Each row of orange weights is one window and gives one green output cell. Cells that no weight meets are white.
@@ -490,13 +574,14 @@ def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="
     size, kernel, stride = whole(size, "size", 1), whole(kernel, "kernel", 1), whole(stride, "stride", 1)
     padding, dilation = whole(padding, "padding", 0), whole(dilation, "dilation", 1)
     num_windows = output_size(size, kernel, stride, padding, dilation, convention)
+    _room(size + 2 * padding + num_windows * kernel, "the drawing")
     taps = [[n * stride + t * dilation for t in range(kernel)] for n in range(num_windows)]
     met = {cell for window in taps for cell in window}
     padded, extent = size + 2 * padding, taps[0][-1] + 1
     length = max(padded, taps[-1][-1] + 1)
     x_output = length + 1.6
 
-    board = _Board(ax)
+    board = _Board(title, ax)
     board.label(padded / 2, _LABEL_HEIGHT, f"input {size}" + (f", padding {padding}" if padding else ""), "input")
     board.label(x_output + 0.5, _LABEL_HEIGHT, f"output {num_windows}", "output")
     for cell in range(length):
@@ -520,10 +605,12 @@ def draw_output_size(size, kernel, stride=1, padding=0, dilation=1, convention="
     left, right = "⌊⌋" if convention == "valid" else "⌈⌉"
     equation = f"{left}({size} + 2·{padding} − {extent}) / {stride}{right} + 1 = {num_windows}"
     board.equation(0, y - 0.3, x_output + 1.4, equation)
-    return board.finish(title)
+    return board.finish()
 
 
-def draw_groups(channels, num_filter, num_groups, title=None, ax=None):
+def draw_groups(
+    channels: int, num_filter: int, num_groups: Sequence[int], title: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw which input channels each output channel reads, one panel for each number of groups.
 
     Args:
@@ -537,14 +624,17 @@ def draw_groups(channels, num_filter, num_groups, title=None, ax=None):
         The matplotlib axes.
 
     Raises:
-        ValueError: where a number of groups does not divide the channels.
+        ValueError: where a number is none, or a number of groups does not divide the channels.
     """
     channels, num_filter = whole(channels, "channels", 1), whole(num_filter, "num_filter", 1)
+    if not isinstance(num_groups, (tuple, list, np.ndarray)) or len(num_groups) == 0:
+        raise ValueError(f"num_groups must be numbers of groups, not {shown(num_groups)}: give for example [1, 2].")
+    _room(channels * num_filter * len(num_groups), "the drawing")
     if any(whole(groups, "num_group", 1) and (channels % groups or num_filter % groups) for groups in num_groups):
         raise ValueError(
             f"num_groups must divide the channels in ({channels}) and out ({num_filter}), but is {num_groups}."
         )
-    board = _Board(ax)
+    board = _Board(title, ax)
     pitch, distance, top = 1.25, 4.6, 1.9
     height = max(channels, num_filter) * pitch - 0.25
     y_input, y_output = (top + (height + 0.25 - n * pitch) / 2 for n in (channels, num_filter))
@@ -562,9 +652,9 @@ def draw_groups(channels, num_filter, num_groups, title=None, ax=None):
             first = f // (num_filter // groups) * (channels // groups)
             for channel in range(first, first + channels // groups):
                 ends = [y_input + channel * pitch + 0.5, y + 0.5]
-                style = {"color": COLORS["kernel_edge"], "linewidth": 1.4, "zorder": 0}
-                board.ax.plot([x + 1, x + distance], ends, gid=f"kernel {groups}[{f}, {channel}]", **style)
+                gid = f"kernel {groups}[{f}, {channel}]"
+                board.ax.plot([x + 1, x + distance], ends, c=COLORS["kernel_edge"], lw=1.4, zorder=0, gid=gid)
         style = {"color": COLORS["kernel_edge"], "weight": "bold"}
         board.text(center, top + height + 0.5, f"{num_filter * channels // groups} kernels", _LABEL, **style)
         board.reach(x + distance + 1.25, top + height + 0.8)
-    return board.finish(title)
+    return board.finish()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import mxnet as mx
 from mxnet import gluon
@@ -31,7 +33,7 @@ class ConvolveAndPool(gluon.HybridBlock):
     outputs by rounding only.
     """
 
-    def __init__(self, pairs, pad: bool = True):
+    def __init__(self, pairs: Iterable[tuple[nn.HybridBlock, nn.HybridBlock]], pad: bool = True):
         """Take the layers; the parameters stay theirs.
 
         Args:
@@ -56,7 +58,7 @@ class ConvolveAndPool(gluon.HybridBlock):
                 setattr(self, f"bias{i}", convolution.bias)
 
     @staticmethod
-    def pools_after_relu(convolution, pooling) -> bool:
+    def pools_after_relu(convolution: nn.Block, pooling: nn.Block) -> bool:
         """Whether these are a ``Conv2D`` with a ReLU, not in groups, and a ``MaxPool2D``, of (N, C, H, W) arrays.
 
         A pooling with ``ceil_mode`` may have windows that hold nothing, for which the two orders differ.
@@ -71,7 +73,7 @@ class ConvolveAndPool(gluon.HybridBlock):
             and convolution.act._act_type == "relu"
         )
 
-    def hybrid_forward(self, F, x, **parameters):
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         """Map images of shape (N, C, H, W) to those of the last pooling."""
         filled = 0
         for i, options in enumerate(self._options):
@@ -91,13 +93,13 @@ class ConvolveAndPool(gluon.HybridBlock):
         return F.slice_axis(x, axis=1, begin=0, end=channels) if filled else x
 
 
-def _missing(channels):
+def _missing(channels: int) -> int:
     extra = -channels % _BLOCK
     return extra if channels + extra <= _MOST_PADDING * channels else 0
 
 
 @contextlib.contextmanager
-def as_one_graph(net):
+def as_one_graph(net: nn.Block) -> Iterator[Callable[[mx.nd.NDArray], mx.nd.NDArray]]:
     """``net`` as one static graph over the same parameters, where that is safe; the block itself stays as it was.
 
     Args:
@@ -123,14 +125,14 @@ def as_one_graph(net):
             layer.hybridize(False)
 
 
-def _blocks(net):
+def _blocks(net: nn.Block) -> list[nn.Block]:
     """The block, and all that are in it."""
-    blocks: list[gluon.Block] = []
+    blocks: list[nn.Block] = []
     net.apply(blocks.append)
     return blocks
 
 
-def _is_traceable(layer):
+def _is_traceable(layer: nn.Block) -> bool:
     return all(
         isinstance(block, gluon.HybridBlock)
         and type(block).__module__.startswith(_TRACEABLE)
@@ -141,22 +143,23 @@ def _is_traceable(layer):
     )
 
 
-def _has_methods_of_its_own(block):
+def _has_methods_of_its_own(block: nn.Block) -> bool:
     """Whether something on the block itself hides a method of its class."""
     return any(callable(getattr(type(block), name, None)) for name in vars(block))
 
 
-def _hooks(net):
+def _hooks(net: nn.Block) -> list[Any]:
     return [hook for block in _blocks(net) for hook in (*block._forward_hooks, *block._forward_pre_hooks)]
 
 
 class _Graph:
     """Layers in a row as one hybridised graph, built when the first minibatch tells all shapes."""
 
-    def __init__(self, layers):
-        self._layers, self._graph = layers, None
+    def __init__(self, layers: list[nn.HybridBlock]):
+        self._layers = layers
+        self._graph: nn.HybridBlock | None = None
 
-    def __call__(self, X):
+    def __call__(self, X: mx.nd.NDArray) -> mx.nd.NDArray:
         if self._graph is None:
             if self._draws_between_first_values():
                 return functools.reduce(lambda output, layer: layer(output), self._layers, X)
@@ -165,26 +168,26 @@ class _Graph:
             self._graph.hybridize(static_alloc=True, static_shape=True)
         return self._graph(X)
 
-    def _draws_between_first_values(self):
+    def _draws_between_first_values(self) -> bool:
         """Whether a dropout draws random numbers before all parameters have theirs: then order matters."""
         blocks = [block for layer in self._layers for block in _blocks(layer)]
         return any(isinstance(block, nn.Dropout) for block in blocks) and bool(_deferred(self._layers))
 
 
-def _row(layers):
+def _row(layers: Iterable[nn.HybridBlock]) -> nn.HybridSequential:
     row = nn.HybridSequential(prefix="")
     row.add(*layers)
     return row
 
 
-def _deferred(layers):
+def _deferred(layers: Iterable[nn.HybridBlock]) -> list[gluon.Parameter]:
     """The parameters whose shape is known only when data come."""
     parameters = _row(layers).collect_params().values()
     unknown = (0, -1)  # the latter under ``npx.set_np``
     return [p for p in parameters if p.shape is None or any(size in unknown for size in p.shape)]
 
 
-def _infer_shapes(layers, X):
+def _infer_shapes(layers: list[nn.HybridBlock], X: mx.nd.NDArray) -> None:
     """Give the parameters the shapes and first values that the first forward pass would have given them."""
     if _deferred(layers):
         plain = _row(layers)
@@ -193,14 +196,16 @@ def _infer_shapes(layers, X):
             parameter._finish_deferred_init()
 
 
-def _merged(layers):
+def _merged(layers: list[nn.HybridBlock]) -> list[nn.HybridBlock]:
     """The layers, each run of convolutions with poolings as one block; as they are under ``npx.set_np``."""
     if mx.util.is_np_array():  # the operators of `ConvolveAndPool` do not take NumPy's arrays
         return layers
-    merged, pairs, rest = [], [], list(layers)
+    merged: list[nn.HybridBlock] = []
+    pairs: list[tuple[nn.HybridBlock, nn.HybridBlock]] = []
+    rest = list(layers)
     while rest:
         if len(rest) > 1 and ConvolveAndPool.pools_after_relu(*rest[:2]):
-            pairs.append(tuple(rest[:2]))
+            pairs.append((rest[0], rest[1]))
             rest = rest[2:]
             continue
         if pairs:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
+from numpy.typing import ArrayLike
 
-from .checks import as_numpy, shown
+from .checks import as_numpy, real_numbers, shown, whole
 from .context import contexts_for
 from .minibatches import autograd_left_alone, check_iterator, divided, pair_of, scores
 
 __all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
 
 
-def _check_pair(output, label) -> None:
+def _check_pair(output: Any, label: Any) -> None:
     if not isinstance(output, mx.nd.NDArray) or not isinstance(label, mx.nd.NDArray):
         raise ValueError(
             f"output and label must be MXNet arrays (mx.nd or mx.np), not {type(output).__name__} and "
@@ -34,8 +36,12 @@ def _check_pair(output, label) -> None:
         raise ValueError(f"output has shape {output.shape}: there is nothing to count, give at least one sample.")
 
 
-def count_correct(output, label):
+def count_correct(output: mx.nd.NDArray, label: mx.nd.NDArray) -> mx.nd.NDArray:
     """How many rows have their largest entry at the label.
+
+    >>> scores = mx.nd.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    >>> count_correct(scores, mx.nd.array([1, 0, 0])).asscalar().item()
+    2.0
 
     Args:
         output: MXNet array of shape (samples, classes); a row that holds NaN counts as wrong.
@@ -58,8 +64,11 @@ def count_correct(output, label):
     return ((predicted == label) * of_numbers).sum()
 
 
-def accuracy(output, label) -> float:
+def accuracy(output: mx.nd.NDArray, label: mx.nd.NDArray) -> float:
     """The fraction of rows whose largest entry is at the label.
+
+    >>> accuracy(mx.nd.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0, 1]]), mx.nd.array([1, 0, 0, 1]))
+    0.75
 
     Args:
         output: MXNet array (``mx.nd`` or ``mx.np``) of shape (samples, classes): scores, probabilities or logits.
@@ -84,6 +93,10 @@ def evaluate_accuracy(
 
     Samples are counted, not batches, so a last batch that is smaller weighs what it holds. The engine is waited for
     once, at the end. Nothing is recorded, and the network predicts, whatever ``autograd`` does outside.
+
+    >>> minibatches = [(mx.nd.array([[0, 1], [1, 0]]), mx.nd.array([1, 1])), (mx.nd.array([[0, 1]]), mx.nd.array([1]))]
+    >>> round(evaluate_accuracy(minibatches, net=lambda X: X), 3)
+    0.667
 
     Args:
         data_iterator: yields ``(X, y)`` of MXNet arrays: X whatever the network takes, y of shape (samples,).
@@ -117,19 +130,24 @@ def evaluate_accuracy(
     return sum(count.asnumpy().item() for count in hits.values()) / num_samples
 
 
-def _class_numbers(values, name: str, num_classes: int) -> np.ndarray:
-    array = as_numpy(values)
+def _class_numbers(values: ArrayLike, name: str, num_classes: int) -> np.ndarray:
+    array = real_numbers(values, name)
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape (samples,), not {array.shape}: pass one class number a sample.")
-    numbers = array.astype(np.int64)
-    if array.size and (np.any(numbers != array) or numbers.min() < 0 or numbers.max() >= num_classes):
-        wrong = array[(numbers != array) | (numbers < 0) | (numbers >= num_classes)][0]
-        raise ValueError(f"{name} must hold class numbers from 0 to {num_classes - 1}, not {wrong}: check num_classes.")
-    return numbers
+    wrong = array[~np.isin(array, np.arange(num_classes))]
+    if wrong.size:
+        raise ValueError(
+            f"{name} must hold class numbers from 0 to {num_classes - 1}, not {wrong[0]}: check num_classes."
+        )
+    return array.astype(np.int64)
 
 
-def confusion_matrix(label, prediction, num_classes: int) -> np.ndarray:
+def confusion_matrix(label: ArrayLike, prediction: ArrayLike, num_classes: int) -> np.ndarray:
     """How often each class was taken for each class.
+
+    >>> confusion_matrix(label=[0, 0, 0, 1], prediction=[0, 0, 1, 1], num_classes=2)
+    array([[2, 1],
+           [0, 1]])
 
     Args:
         label: true class numbers, shape (samples,): MXNet array, NumPy array or list.
@@ -142,18 +160,19 @@ def confusion_matrix(label, prediction, num_classes: int) -> np.ndarray:
     Raises:
         ValueError: wrong ranks, lengths that differ, no sample, or a number that is no class.
     """
-    label = _class_numbers(label, "label", num_classes)
-    prediction = _class_numbers(prediction, "prediction", num_classes)
-    if len(label) != len(prediction) or len(label) == 0:
-        raise ValueError(
-            f"there are {len(label)} labels and {len(prediction)} predictions: give equally many, not none."
-        )
-    cells = np.bincount(label * num_classes + prediction, minlength=num_classes**2)
+    num_classes = whole(num_classes, "num_classes", 1, example=10)
+    true, taken_for = _class_numbers(label, "label", num_classes), _class_numbers(prediction, "prediction", num_classes)
+    if len(true) != len(taken_for) or len(true) == 0:
+        raise ValueError(f"there are {len(true)} labels and {len(taken_for)} predictions: give equally many, not none.")
+    cells = np.bincount(true * num_classes + taken_for, minlength=num_classes**2)
     return cells.reshape(num_classes, num_classes)
 
 
-def accuracy_by_class(label, prediction, num_classes: int) -> np.ndarray:
+def accuracy_by_class(label: ArrayLike, prediction: ArrayLike, num_classes: int) -> np.ndarray:
     """The fraction of each class's samples that was classified right (its recall).
+
+    >>> accuracy_by_class(label=[0, 0, 0, 0, 1], prediction=[0, 0, 0, 1, 1], num_classes=2)
+    array([0.75, 1.  ])
 
     Args:
         label: true class numbers, shape (samples,).

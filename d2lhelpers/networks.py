@@ -6,6 +6,8 @@ import math
 
 from mxnet.gluon import nn
 
+from .checks import flag, shown
+
 __all__ = ["cifar10_net", "lenet", "num_parameters"]
 
 
@@ -18,9 +20,13 @@ def cifar10_net(batch_norm: bool = False) -> nn.HybridSequential:
 
     Returns:
         the network, not initialised: images of shape (N, 3, 32, 32) to logits of shape (N, 10).
-    """
 
-    def with_relu(kind, units, **options):
+    Raises:
+        ValueError: ``batch_norm`` is neither True nor False.
+    """
+    batch_norm = flag(batch_norm, "batch_norm")
+
+    def with_relu(kind: type[nn.HybridBlock], units: int, **options: int) -> list[nn.HybridBlock]:
         if not batch_norm:
             return [kind(units, activation="relu", **options)]
         # The normalisation subtracts every constant and adds a shift of its own: a bias would do nothing.
@@ -33,7 +39,7 @@ def cifar10_net(batch_norm: bool = False) -> nn.HybridSequential:
     return net
 
 
-def lenet(pool=nn.MaxPool2D) -> nn.Sequential:
+def lenet(pool: type[nn.HybridBlock] = nn.MaxPool2D) -> nn.Sequential:
     """Build the MXNet tutorial's LeNet for 28x28 images; the sizes run 28, 24, 12, 10, 5; 170,988 parameters.
 
     Args:
@@ -41,7 +47,12 @@ def lenet(pool=nn.MaxPool2D) -> nn.Sequential:
 
     Returns:
         the network, not initialised: images of shape (N, 1, 28, 28) to logits of shape (N, 10).
+
+    Raises:
+        ValueError: ``pool`` is no class of layers.
     """
+    if not isinstance(pool, type) or not issubclass(pool, nn.Block):
+        raise ValueError(f"pool must be a class of layers, not {shown(pool)}: give for example nn.AvgPool2D.")
     net = nn.Sequential()
     with net.name_scope():
         net.add(nn.Conv2D(channels=20, kernel_size=5, activation="relu"))
@@ -54,8 +65,15 @@ def lenet(pool=nn.MaxPool2D) -> nn.Sequential:
     return net
 
 
-def num_parameters(net) -> int:
+def num_parameters(net: nn.Block) -> int:
     """Count the numbers that training changes (a normalisation's running mean and variance are not among them).
+
+    >>> net = lenet()
+    >>> net.initialize()
+    >>> net(mx.nd.zeros((1, 1, 28, 28))).shape
+    (1, 10)
+    >>> num_parameters(net)
+    170988
 
     Args:
         net: A Gluon block that has been run once, so that every shape is known.
@@ -64,8 +82,10 @@ def num_parameters(net) -> int:
         the number of trained parameters.
 
     Raises:
-        ValueError: A shape is not known yet.
+        ValueError: A shape is not known yet, or ``net`` is no Gluon block.
     """
+    if not isinstance(net, nn.Block):
+        raise ValueError(f"net must be a Gluon block, not {shown(net)}: give the network.")
     trained = [parameter for parameter in net.collect_params().values() if parameter.grad_req != "null"]
     for parameter in trained:
         if parameter.shape is None or any(size <= 0 for size in parameter.shape):

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cbook import is_math_text
-from matplotlib.mathtext import MathTextParser
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from .checks import flag, number, real_numbers, shown, whole
+from .checks import flag, number, real_numbers, shown, text, whole
 
 __all__ = ["plot_confusion_matrix", "plot_curves", "show_filters", "show_images"]
 
@@ -29,24 +27,10 @@ def _grid(count: int, num_cols: int, cell_width: float, cell_height: float) -> n
     return axes
 
 
-def _text(value: object, name: str) -> str:
-    """Return a text that matplotlib can set: it takes what stands between two dollar signs for a formula."""
-    text = str(value)
-    if is_math_text(text):
-        try:
-            MathTextParser("agg").parse(text)
-        except ValueError:
-            raise ValueError(
-                f"{name} must be a text or a formula that matplotlib knows, not {shown(text)}: correct the formula, or "
-                "write \\$ for a dollar sign."
-            ) from None
-    return text
-
-
 def _texts(values: Iterable[object], name: str) -> list[str]:
     if not hasattr(values, "__iter__"):
         raise ValueError(f"{name} must be texts, not {shown(values)}: give a list of them.")
-    return [_text(value, name) for value in values]
+    return [text(value, name) for value in values]
 
 
 def _finite(array: np.ndarray, name: str) -> np.ndarray:
@@ -120,7 +104,7 @@ def show_images(
         if len(titles) != len(pictures):
             raise ValueError(f"there are {len(pictures)} images and {len(titles)} titles: give one title an image.")
     if suptitle is not None:
-        suptitle = _text(suptitle, "suptitle")
+        suptitle = text(suptitle, "suptitle")
     axes = _grid(len(pictures), num_cols, 1.3, 1.55 if titles is not None else 1.3)
     for i, (axis, picture) in enumerate(zip(axes.flat, pictures)):
         axis.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
@@ -185,13 +169,13 @@ def plot_curves(
     points = _numbers(xs, "xs")
     if not isinstance(curves, Mapping) or not curves:
         raise ValueError(f"curves must map at least one name to numbers, not be {shown(curves)}: give a dict.")
-    lines = {_text(name, "a curve's name"): _numbers(ys, f"the curve {name!r}") for name, ys in curves.items()}
+    lines = {text(name, "a curve's name"): _numbers(ys, f"the curve {name!r}") for name, ys in curves.items()}
     for name, ys in lines.items():
         if len(ys) != len(points):
             raise ValueError(
                 f"the curve {name!r} has {len(ys)} points and xs has {len(points)}: give one number for each of xs."
             )
-    labels = {name: _text(text, name) for name, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title))}
+    labels = {name: text(words, name) for name, words in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title))}
     if ylim is not None:
         if not isinstance(ylim, (tuple, list)) or len(ylim) != 2:
             raise ValueError(f"ylim must be two numbers, not {shown(ylim)}: give for example (0, 1).")
@@ -248,7 +232,7 @@ def plot_confusion_matrix(
         ValueError: a matrix that is not square or holds a number that is none or below 0, names of another number, or a
             text that is no formula.
     """
-    class_names, title = _texts(class_names, "class_names"), _text(title, "title")
+    class_names, title = _texts(class_names, "class_names"), text(title, "title")
     counts = _finite(real_numbers(matrix, "matrix"), "matrix")
     if counts.shape != (len(class_names), len(class_names)):
         raise ValueError(
@@ -260,7 +244,7 @@ def plot_confusion_matrix(
     numbers = flag(numbers, "numbers")
     totals = counts.sum(axis=1, keepdims=True)
     fractions = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    _, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
     image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), fraction in np.ndenumerate(fractions):
         if numbers and fraction >= 0.005:
@@ -269,5 +253,5 @@ def plot_confusion_matrix(
     axis.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
     axis.set_yticks(range(len(class_names)), class_names)
     axis.set(xlabel="predicted", ylabel="true", title=title)
-    axis.figure.colorbar(image, ax=axis, label="fraction of the true class", shrink=0.8)
+    figure.colorbar(image, ax=axis, label="fraction of the true class", shrink=0.8)
     return axis

@@ -72,6 +72,8 @@ def receptive_field(layers: Iterable[tuple[int, ...]]) -> int:
     Source: Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill, 2019
     (https://distill.pub/2019/computing-receptive-fields/), equation 2.
     """
+    if not isinstance(layers, Iterable):
+        raise ValueError(f"layers must be (kernel, stride) pairs, not {shown(layers)}: give a list of them.")
     field, step = 1, 1
     for layer in layers:
         if not isinstance(layer, (tuple, list)) or len(layer) not in (2, 3):

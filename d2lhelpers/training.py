@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
+from typing import Any
 
 import mxnet as mx
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = ["History", "fit"]
 
 # How many minibatches the loop may run ahead of MXNet's engine: enough never to starve it, few enough for the memory.
 _MAX_AHEAD = 16
+_Loss = Callable[[mx.nd.NDArray, mx.nd.NDArray], mx.nd.NDArray]
 
 
 @dataclass
@@ -60,7 +62,7 @@ def fit(
     num_epochs: int,
     lr: float | None = None,
     trainer: gluon.Trainer | None = None,
-    loss: Callable[[mx.nd.NDArray, mx.nd.NDArray], mx.nd.NDArray] | None = None,
+    loss: _Loss | None = None,
     ctx: mx.Context | Sequence[mx.Context] | None = None,
     print_epochs: bool = False,
     progress: bool | None = None,
@@ -74,6 +76,14 @@ def fit(
     static graph (``graphs.as_one_graph`` says which), whose results are the plain network's up to rounding; any other
     block is called as it is. Arguments are looked at before anything is trained, and every minibatch before it is used;
     a test iterator of one's own class is looked at when the first epoch is tested.
+
+    >>> X, y = np.array([[0, 1], [1, 0], [0, 2], [2, 0]]), np.array([1, 0, 1, 0])  # which of the two is larger?
+    >>> minibatches = [(mx.nd.array(X[:2]), mx.nd.array(y[:2])), (mx.nd.array(X[2:]), mx.nd.array(y[2:]))]
+    >>> net = gluon.nn.Dense(2)
+    >>> net.initialize()
+    >>> history = fit(net, minibatches, minibatches, num_epochs=3, lr=0.5)
+    >>> history.test_accuracy[-1]
+    1.0
 
     Args:
         net: an initialised Gluon block; takes X, returns scores of shape (samples, classes).
@@ -163,11 +173,13 @@ def fit(
     return history
 
 
-def _is_terminal(stream) -> bool:
+def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _parameters(net, loss, trainer, contexts) -> list[gluon.Parameter]:
+def _parameters(
+    net: gluon.Block, loss: _Loss, trainer: gluon.Trainer | None, contexts: list[mx.Context]
+) -> list[gluon.Parameter]:
     """The parameters of network and loss, once it is certain that each that is to be trained will have a gradient."""
     own_parameters = list(net.collect_params().values())
     parameters = own_parameters + (list(loss.collect_params().values()) if isinstance(loss, gluon.Block) else [])
@@ -194,12 +206,20 @@ def _parameters(net, loss, trainer, contexts) -> list[gluon.Parameter]:
 class _Step:
     """One update of the network by one minibatch, divided over the devices."""
 
-    def __init__(self, graph, loss, trainer, parameters, contexts, divisor):
+    def __init__(
+        self,
+        graph: Callable[[mx.nd.NDArray], mx.nd.NDArray],
+        loss: _Loss,
+        trainer: gluon.Trainer,
+        parameters: list[gluon.Parameter],
+        contexts: list[mx.Context],
+        divisor: int | None,
+    ):
         self._graph, self._loss, self._trainer = graph, loss, trainer
         self._contexts, self._divisor = contexts, divisor
         self._adding = [parameter for parameter in parameters if parameter.grad_req == "add"]
 
-    def __call__(self, X, y) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
+    def __call__(self, X: mx.nd.NDArray, y: mx.nd.NDArray) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
         """Make the update; returns scores, labels and losses, one number a sample, for each device that had samples."""
         parts = divided(X, y, self._contexts)
         with autograd.record():
@@ -214,7 +234,7 @@ class _Step:
         self._trainer.step(self._divisor or y.shape[0])
         return [(y_hat, y_part, loss) for y_hat, (_, y_part), loss in zip(outputs, parts, losses)]
 
-    def _losses(self, y_hat, y):
+    def _losses(self, y_hat: mx.nd.NDArray, y: mx.nd.NDArray) -> mx.nd.NDArray:
         try:
             losses = self._loss(y_hat, y)
         except mx.MXNetError as error:
@@ -231,7 +251,7 @@ class _Step:
         return losses
 
 
-def _train_epoch(step, train_iter, bar) -> tuple[float, float]:
+def _train_epoch(step: _Step, train_iter: Iterable[Any], bar: tqdm) -> tuple[float, float]:
     """One pass over the training data; returns the mean loss and the accuracy over its samples."""
     loss_sums: dict[mx.Context, mx.nd.NDArray] = {}
     hits: dict[mx.Context, mx.nd.NDArray] = {}
@@ -251,10 +271,11 @@ def _train_epoch(step, train_iter, bar) -> tuple[float, float]:
         bar.update()
     if num_samples == 0:
         raise ValueError("train_iter yielded no batch: give one that is not empty and can be iterated again.")
-    return tuple(sum(each.asnumpy().item() for each in sums.values()) / num_samples for sums in (loss_sums, hits))
+    loss_sum, num_correct = (sum(each.asnumpy().item() for each in sums.values()) for sums in (loss_sums, hits))
+    return loss_sum / num_samples, num_correct / num_samples
 
 
-def _check_finite(parameters, mean_loss, epoch) -> None:
+def _check_finite(parameters: list[gluon.Parameter], mean_loss: float, epoch: int) -> None:
     """Say that the training diverged: the accuracies of such a network may look alive."""
     wrong = [parameter.name for parameter in parameters if not _is_finite(parameter)]
     if wrong or not math.isfinite(mean_loss):
@@ -265,7 +286,7 @@ def _check_finite(parameters, mean_loss, epoch) -> None:
         )
 
 
-def _is_finite(parameter) -> bool:
+def _is_finite(parameter: gluon.Parameter) -> bool:
     if parameter._data is None or parameter._stype != "default" or np.dtype(parameter.dtype).kind != "f":
         return True
     return all(mx.nd.all_finite(data.as_nd_ndarray()).asnumpy().item() == 1 for data in parameter.list_data())

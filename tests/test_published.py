@@ -95,6 +95,39 @@ def unknown_optimiser(name):
     return str(caught.value)
 
 
+def two_steps(name, gradient, options):
+    params, optimizer, values = {"w": np.ones(1)}, cnn.create_optimizer(name, **options), []
+    for _ in range(2):
+        optimizer.update(params, {"w": np.full(1, float(gradient))})
+        values.append(round(float(params["w"][0]), 12))
+    return values
+
+
+def jitter_of_a_noisy_bowl(changes, lr=0.2, batch_size=20, num_steps=4000):
+    """Does a loss w²/2 jitter more or less after a change by these factors of (rate, batch size)?
+
+    The gradient w carries noise that falls with the root of the batch size; descent begins near the bottom.
+    """
+
+    def jitter(rate, size):
+        w, losses, draw = 0.0, [], np.random.default_rng(0)
+        for _ in range(num_steps):
+            losses.append(w * w / 2)
+            w -= rate * (w + draw.normal() / np.sqrt(size))
+        return np.std(np.diff(losses))
+
+    before = jitter(lr, batch_size)
+    return {
+        name: "more" if jitter(rate * lr, size * batch_size) > before else "less"
+        for name, (rate, size) in changes.items()
+    }
+
+
+def best_rate_of_a_grid(curvatures, rates):
+    """The rate of a grid with which gradient descent shrinks the slowest axis of a bowl fastest."""
+    return min(rates, key=lambda rate: max(abs(1 - rate * curvature) for curvature in curvatures))
+
+
 def context_without_a_gpu():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D2LHELPERS_DEVICE", "cpu")
@@ -141,6 +174,16 @@ def learned_with_decay(start, lr, weight_decay, num_epochs):
 
 def learned_without_bias(start, lr, num_steps):
     return tuple(descended((1, -1), start, False, lr, num_steps)[1].round(1).tolist())
+
+
+def optimum_under_decay(kernel, weight_decay):
+    """Where the squared error over the black bar's edges plus the decay is smallest: both weights and the bias."""
+    image = np.ones((6, 8))
+    image[:, 2:6] = 0
+    windows = np.stack([image[:, :-1].ravel(), image[:, 1:].ravel(), np.ones(42)], axis=1)
+    edges = windows[:, :2] @ kernel
+    optimum = np.linalg.solve(2 * windows.T @ windows + weight_decay * np.eye(3), 2 * windows.T @ edges)
+    return tuple((optimum.round(5) + 0.0).tolist())
 
 
 def sight_and_weights(stacks, channels):

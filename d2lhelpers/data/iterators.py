@@ -31,6 +31,10 @@ class ArrayIterator:
     fixes the batches; what a ``transform`` draws, it draws batch by batch. Batches are ``mx.nd`` arrays, or ``mx.np``
     arrays while ``npx.set_np()`` is in force. Every sample comes once; the last batch may be smaller.
 
+    >>> batches = ArrayIterator(np.zeros((10, 1, 28, 28)), np.arange(10), batch_size=4)
+    >>> [X.shape for X, y in batches]
+    [(4, 1, 28, 28), (4, 1, 28, 28), (2, 1, 28, 28)]
+
     Attributes:
         batch_size: Samples in a batch, the last one excepted.
         y: All labels, NumPy, shape (N,): int32, or float32 where floating-point labels were given.

@@ -52,19 +52,21 @@ def as_float(x: ArrayLike) -> np.ndarray:
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
-def as_dtype(dtype: DTypeLike) -> np.dtype:
-    """Return a floating-point dtype.
+def as_dtype(dtype: DTypeLike, kinds: str = "f") -> np.dtype:
+    """Return a dtype of one of NumPy's kinds, by default a floating-point one: whole numbers cannot hold weights.
 
     Raises:
-        ValueError: if it is none: whole numbers cannot hold weights.
+        ValueError: if it is of another kind, or none.
     """
-    try:
-        kind = np.dtype(dtype).kind
-    except TypeError:
-        kind = None
-    if kind != "f":
-        raise ValueError(f"dtype must be a floating-point type, not {shown(dtype)}: give for example np.float32.")
-    return np.dtype(dtype)
+    words = {"f": "a floating-point type"}.get(kinds, "a type of numbers")
+    if isinstance(dtype, (type, str, np.dtype)):
+        try:
+            found = np.dtype(dtype)
+        except TypeError:
+            found = None
+        if found is not None and found.kind in kinds:
+            return found
+    raise ValueError(f"dtype must be {words}, not {shown(dtype)}: give for example np.float32.")
 
 
 def at_least_float32(dtype: np.dtype) -> np.dtype:
@@ -137,9 +139,9 @@ def softmax(x: ArrayLike) -> np.ndarray:
 def log_softmax(x: ArrayLike) -> np.ndarray:
     """Return log(softmax(x)) over the last axis, finite even where the probability itself is too small for a float."""
     x = as_float(x)
-    x = x - x.max(axis=-1, keepdims=True)
-    total = np.exp(x).sum(axis=-1, keepdims=True, dtype=at_least_float32(x.dtype))
-    return (x - np.log(total)).astype(x.dtype, copy=False)
+    below_largest = x - x.max(axis=-1, keepdims=True)
+    total = np.exp(below_largest).sum(axis=-1, keepdims=True, dtype=at_least_float32(x.dtype))
+    return (below_largest - np.log(total)).astype(x.dtype, copy=False)
 
 
 def as_whole(labels: ArrayLike) -> np.ndarray:
@@ -151,7 +153,7 @@ def as_whole(labels: ArrayLike) -> np.ndarray:
     labels = real_numbers(labels, "labels")
     if labels.dtype.kind in "iu":
         return labels
-    if labels.dtype.kind != "f" or not (labels == np.floor(labels)).all():
+    if labels.dtype.kind != "f" or not (np.isfinite(labels) & (labels == np.floor(labels))).all():
         raise ValueError(f"labels must be class numbers, got {labels.dtype} values that are not whole numbers")
     return labels.astype(np.int64)
 
@@ -180,7 +182,7 @@ def one_hot(labels: ArrayLike, num_classes: int, dtype: DTypeLike = np.float32) 
             f"labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}: "
             "check the number of classes and the order of images and labels"
         )
-    rows = np.zeros((*labels.shape, num_classes), dtype)
+    rows = np.zeros((*labels.shape, num_classes), as_dtype(dtype, "fiub"))
     np.put_along_axis(rows, labels[..., np.newaxis], 1, axis=-1)
     return rows
 
@@ -236,6 +238,9 @@ def mean_squared_error(y: ArrayLike, t: ArrayLike) -> float:
 
 def cross_entropy(y: ArrayLike, t: ArrayLike) -> float:
     """Return the mean of -log(y[label] + 1e-7) over the minibatch, for probabilities y.
+
+    >>> round(cross_entropy([0.25, 0.75], 1), 4)  # -log(0.75)
+    0.2877
 
     Args:
         y: probabilities, of shape (C,) or (N, C), each row adding up to 1.

@@ -7,21 +7,25 @@ Python loop is over the elements of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
-from ..checks import pair, real_numbers, shown, whole
+from ..checks import Size, pair, real_numbers, shown, whole
 from ..sizes import output_size
 
-__all__ = ["col2im", "im2col", "output_size", "windows"]
+__all__ = ["col2im", "im2col", "windows"]
 
 
 def _image_shape(x: np.ndarray) -> tuple[int, int, int, int]:
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f"expected images as a NumPy array, got {shown(x)}: convert them with np.asarray")
     if x.ndim != 4:
         raise ValueError(f"expected images of shape (N, C, H, W), got {x.shape}: reshape them to four axes")
-    return x.shape
+    n, c, h, w = x.shape
+    return n, c, h, w
 
 
 def pad(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray:
@@ -44,7 +48,7 @@ def pad(x: np.ndarray, padding: tuple[int, int], value: float = 0) -> np.ndarray
     return padded
 
 
-def windows(x: np.ndarray, kernel, stride=1, dilation=1) -> np.ndarray:
+def windows(x: np.ndarray, kernel: Size, stride: Size = 1, dilation: Size = 1) -> np.ndarray:
     """Return all windows of x as a view: nothing is copied, and writing to the view writes to x.
 
     Args:
@@ -69,7 +73,7 @@ def windows(x: np.ndarray, kernel, stride=1, dilation=1) -> np.ndarray:
     return view[:, :, ::sh, ::sw, ::dh, ::dw]
 
 
-def taps(x: np.ndarray, kernel, stride=1, dilation=1) -> Iterator[np.ndarray]:
+def taps(x: np.ndarray, kernel: Size, stride: Size = 1, dilation: Size = 1) -> Iterator[np.ndarray]:
     """Yield, for each element of the kernel in row-major order, what that element sees at all positions.
 
     Args:
@@ -86,8 +90,15 @@ def taps(x: np.ndarray, kernel, stride=1, dilation=1) -> Iterator[np.ndarray]:
         yield view[..., i, j]
 
 
-def im2col(x: np.ndarray, kernel, stride=1, padding=0, dilation=1) -> np.ndarray:
+def im2col(x: ArrayLike, kernel: Size, stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> np.ndarray:
     """Lay every window of x out as one row of a matrix.
+
+    >>> image = np.arange(9).reshape(1, 1, 3, 3)
+    >>> im2col(image, kernel=2)
+    array([[0, 1, 3, 4],
+           [1, 2, 4, 5],
+           [3, 4, 6, 7],
+           [4, 5, 7, 8]])
 
     Args:
         x: array of shape (N, C, H, W).
@@ -103,15 +114,28 @@ def im2col(x: np.ndarray, kernel, stride=1, padding=0, dilation=1) -> np.ndarray
     Raises:
         ValueError: if x has not four axes or the window does not fit.
     """
-    view = windows(pad(np.asarray(x), pair(padding, "padding", 0)), kernel, stride, dilation)
+    view = windows(pad(real_numbers(x, "x"), pair(padding, "padding", 0)), kernel, stride, dilation)
     n, c, oh, ow, kh, kw = view.shape
     return view.transpose(1, 4, 5, 0, 2, 3).reshape(c * kh * kw, n * oh * ow).T
 
 
-def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -> np.ndarray:
+def col2im(
+    matrix: ArrayLike,
+    shape: Sequence[int],
+    kernel: Size,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+) -> np.ndarray:
     """Add every element of the matrix back to the pixel it came from: the adjoint of `im2col`, not its inverse.
 
     A pixel that lies in several windows receives the sum of its copies, which is what its gradient is.
+
+    >>> ones = np.ones((1, 1, 3, 3))
+    >>> col2im(im2col(ones, kernel=2), ones.shape, kernel=2)[0, 0]  # the number of windows that see each pixel
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
 
     Args:
         matrix: of shape (N·OH·OW, C·KH·KW), as `im2col` makes it.
@@ -128,7 +152,7 @@ def col2im(matrix: np.ndarray, shape, kernel, stride=1, padding=0, dilation=1) -
         ValueError: if the matrix has not the shape that `im2col` gives for these images.
     """
     matrix = real_numbers(matrix, "matrix")
-    if np.shape(shape) != (4,):
+    if not isinstance(shape, (tuple, list, np.ndarray)) or len(shape) != 4:
         raise ValueError(f"shape must be (N, C, H, W) of the images, not {shown(shape)}: give four whole numbers.")
     n, c, h, w = (whole(size, "each number of shape", 0) for size in shape)
     (kh, kw), (ph, pw) = pair(kernel, "kernel", 1), pair(padding, "padding", 0)

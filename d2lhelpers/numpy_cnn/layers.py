@@ -11,11 +11,15 @@ inputs).
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..checks import flag, number, pair, whole
+from ..checks import Size, flag, number, pair, real_numbers, whole
 from ..sizes import output_size
 from . import functional as F
 from .im2col import col2im, im2col, pad, taps
@@ -33,6 +37,8 @@ __all__ = [
     "SoftmaxWithLoss",
 ]
 
+_Out = TypeVar("_Out", np.ndarray, float)
+
 
 class Layer:
     """What all layers share.
@@ -48,29 +54,29 @@ class Layer:
         self.params: dict[str, np.ndarray] = {}
         self.grads: dict[str, np.ndarray] = {}
         self.state: dict[str, np.ndarray] = {}
-        self._saved = None
+        self._saved: tuple[Any, ...] | None = None
         self._out_shape: tuple[int, ...] = ()
 
-    def forward(self, x, train: bool = True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the output for input `x`; `train` says whether `backward` will follow."""
         raise NotImplementedError
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by the input, given `dout`, the gradient by the output."""
         raise NotImplementedError
 
-    def _keep(self, train: bool, out, *saved):
+    def _keep(self, train: bool, out: _Out, *saved: Any) -> _Out:
         """Remember `saved` for `backward` if there will be one, and return the output."""
         self._saved = saved if train else None
         self._out_shape = np.shape(out)
         return out
 
-    def _recall(self, dout) -> tuple:
+    def _recall(self, dout: ArrayLike) -> tuple[Any, ...]:
         """Return `dout` as an array, and what `forward` saved."""
         name = type(self).__name__
         if self._saved is None:
             raise RuntimeError(f"{name}.backward needs {name}.forward(x, train=True) before it")
-        dout = np.asarray(dout)
+        dout = real_numbers(dout, "dout")
         if dout.shape != self._out_shape:
             raise ValueError(
                 f"{name}.backward expects a gradient of the output's shape {self._out_shape}, got {dout.shape}"
@@ -81,12 +87,12 @@ class Layer:
 class Relu(Layer):
     """max(x, 0): Nair and Hinton, ICML 2010."""
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return max(x, 0), of the shape and dtype of `x` (any shape)."""
         out = F.relu(x)
         return self._keep(train, out, out > 0)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return `dout` where x was positive and 0 elsewhere, as a new array."""
         dout, positive = self._recall(dout)
         return dout * positive
@@ -95,12 +101,12 @@ class Relu(Layer):
 class Sigmoid(Layer):
     """1 / (1 + exp(-x))."""
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the sigmoid of `x`, of its shape and dtype (any shape)."""
         out = F.sigmoid(x)
         return self._keep(train, out, out)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return dout · y (1 - y), where y was the output."""
         dout, y = self._recall(dout)
         return dout * y * (1 - y)
@@ -109,7 +115,7 @@ class Sigmoid(Layer):
 class Affine(Layer):
     """A dense layer, x Wᵀ + b. Each sample is flattened first, so images may follow a pooling directly."""
 
-    def __init__(self, weight, bias):
+    def __init__(self, weight: ArrayLike, bias: ArrayLike):
         """Take a copy of the weights.
 
         Args:
@@ -128,7 +134,7 @@ class Affine(Layer):
             )
         self.params = {"weight": weight.copy(), "bias": bias.copy()}
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the outputs.
 
         Args:
@@ -149,7 +155,7 @@ class Affine(Layer):
         rows = x.reshape(len(x), -1)
         return self._keep(train, rows @ weight.T + self.params["bias"], rows, x.shape)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by x, of the shape of x, given `dout` of shape (N, outputs)."""
         dout, rows, shape = self._recall(dout)
         self.grads = {"weight": dout.T @ rows, "bias": dout.sum(axis=0)}
@@ -159,7 +165,7 @@ class Affine(Layer):
 class SoftmaxWithLoss(Layer):
     """Softmax and cross-entropy in one layer, because together their gradient is simply (probability - target) / N."""
 
-    def forward(self, x, t, train=True):
+    def forward(self, x: ArrayLike, t: ArrayLike, train: bool = True) -> float:  # type: ignore[override]
         """Return the mean loss of the minibatch.
 
         Args:
@@ -176,7 +182,7 @@ class SoftmaxWithLoss(Layer):
         x = F.as_float(x)
         return self._keep(train, F.softmax_loss(x, t), F.softmax(x), F.as_targets(x, t))
 
-    def backward(self, dout=1.0):
+    def backward(self, dout: np.ndarray | float = 1.0) -> np.ndarray:
         """Return the gradient by the scores, of their shape, given `dout`, the gradient by the loss (a number)."""
         dout, y, target = self._recall(dout)
         return (y - target) * (float(dout) / math.prod(y.shape[:-1]))
@@ -203,7 +209,7 @@ class Dropout(Layer):
         self.ratio = number(ratio, "ratio", least=0, below=1, example=0.5)
         self.rng = np.random.default_rng(None if seed is None else whole(seed, "seed", 0))
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return `x` with elements dropped (training) or `x` itself (prediction); any shape."""
         x = F.as_float(x)
         if not train:
@@ -211,7 +217,7 @@ class Dropout(Layer):
         scale = (self.rng.random(x.shape) >= self.ratio).astype(x.dtype) / (1 - self.ratio)
         return self._keep(train, x * scale, scale)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return `dout` dropped and scaled as the input was."""
         dout, scale = self._recall(dout)
         return dout * scale
@@ -224,7 +230,7 @@ class BatchNormalization(Layer):
     beta. An image has one mean for each *channel*, (N, H, W) together, and not one for each pixel.
     """
 
-    def __init__(self, gamma, beta, momentum: float = 0.9, epsilon: float = 1e-5):
+    def __init__(self, gamma: ArrayLike, beta: ArrayLike, momentum: float = 0.9, epsilon: float = 1e-5):
         """Take a copy of gamma and beta, and start the running statistics at mean 0 and variance 1.
 
         Args:
@@ -245,7 +251,7 @@ class BatchNormalization(Layer):
         self.momentum = number(momentum, "momentum", least=0, most=1, example=0.9)
         self.epsilon = number(epsilon, "epsilon", least=0, example=1e-5)
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the normalised input.
 
         Args:
@@ -274,7 +280,7 @@ class BatchNormalization(Layer):
         out = _per_channel(gamma, x.ndim) * x_hat + _per_channel(self.params["beta"], x.ndim)
         return self._keep(train, out, x_hat, std, axes)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by x, of its shape.
 
         The mean and the variance depend on every x, hence the two terms that are subtracted.
@@ -295,7 +301,7 @@ def _per_channel(values: np.ndarray, ndim: int) -> np.ndarray:
 class Convolution(Layer):
     """Cross-correlation of images with a bank of filters, which the field calls a convolution layer."""
 
-    def __init__(self, weight, bias, stride=1, padding=0, dilation=1):
+    def __init__(self, weight: ArrayLike, bias: ArrayLike, stride: Size = 1, padding: Size = 0, dilation: Size = 1):
         """Take a copy of the filters.
 
         Args:
@@ -323,7 +329,7 @@ class Convolution(Layer):
             "dilation": pair(dilation, "dilation", 1),
         }
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the feature maps.
 
         Args:
@@ -345,7 +351,7 @@ class Convolution(Layer):
         out = np.ascontiguousarray(maps.reshape(len(weight), len(x), oh, ow).swapaxes(0, 1))
         return self._keep(train, out, columns, x.shape)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by x, of its shape, given `dout` of the output's shape."""
         dout, columns, shape = self._recall(dout)
         weight = self.params["weight"]
@@ -357,7 +363,7 @@ class Convolution(Layer):
 class _Pooling(Layer):
     """What the two poolings share: the window and its checks."""
 
-    def __init__(self, kernel, stride=None, padding=0):
+    def __init__(self, kernel: Size, stride: Size | None = None, padding: Size = 0):
         """Take the numbers of the window; the arguments are described in the two classes below."""
         super().__init__()
         self.kernel = pair(kernel, "kernel", 1)
@@ -369,10 +375,12 @@ class _Pooling(Layer):
                 "a window of nothing but padding has neither a maximum nor a mean"
             )
 
-    def _taps(self, padded):
+    def _taps(self, padded: np.ndarray) -> Iterator[np.ndarray]:
         return taps(padded, self.kernel, self.stride)
 
-    def _spread(self, shape, dtype, add):
+    def _spread(
+        self, shape: tuple[int, int, int, int], dtype: np.dtype, add: Callable[[int, np.ndarray], object]
+    ) -> np.ndarray:
         """Return the gradient by x: zeros to which `add(k, tap)` added what the window's k-th element receives."""
         n, c, h, w = shape
         ph, pw = self.padding
@@ -394,7 +402,7 @@ class MaxPooling(_Pooling):
         ValueError: if the padding is not smaller than the kernel.
     """
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the maxima, of shape (N, C, OH, OW), for x of shape (N, C, H, W)."""
         x = F.as_float(x)
         tap, *others = self._taps(pad(x, self.padding, -np.inf))
@@ -406,7 +414,7 @@ class MaxPooling(_Pooling):
             np.maximum(out, tap, out=out)
         return self._keep(train, out, winner, x.shape)
 
-    def backward(self, dout):
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by x, of its shape, given `dout` of the output's shape."""
         dout, winner, shape = self._recall(dout)
         return self._spread(shape, dout.dtype, lambda k, tap: np.add(tap, dout * (winner == k), out=tap))
@@ -415,7 +423,7 @@ class MaxPooling(_Pooling):
 class AveragePooling(_Pooling):
     """The mean of each window."""
 
-    def __init__(self, kernel, stride=None, padding=0, count_include_pad: bool = True):
+    def __init__(self, kernel: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True):
         """Take the numbers of the window.
 
         Args:
@@ -431,18 +439,18 @@ class AveragePooling(_Pooling):
         super().__init__(kernel, stride, padding)
         self.count_include_pad = flag(count_include_pad, "count_include_pad")
 
-    def forward(self, x, train=True):
+    def forward(self, x: ArrayLike, train: bool = True) -> np.ndarray:
         """Return the means, of shape (N, C, OH, OW), for x of shape (N, C, H, W)."""
         x = F.as_float(x)
         dtype = F.at_least_float32(x.dtype)
-        total = sum(self._taps(pad(x.astype(dtype, copy=False), self.padding)))
-        if self.count_include_pad:
-            count = math.prod(self.kernel)
-        else:
-            count = sum(self._taps(pad(np.ones((1, 1, *x.shape[2:]), dtype), self.padding)))
+        total = self._sums(x.astype(dtype, copy=False))
+        count = math.prod(self.kernel) if self.count_include_pad else self._sums(np.ones((1, 1, *x.shape[2:]), dtype))
         return self._keep(train, (total / count).astype(x.dtype, copy=False), count, x.shape)
 
-    def backward(self, dout):
+    def _sums(self, x: np.ndarray) -> np.ndarray:
+        return functools.reduce(np.add, self._taps(pad(x, self.padding)))
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
         """Return the gradient by x, of its shape, given `dout` of the output's shape."""
         dout, count, shape = self._recall(dout)
         share = dout / count

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from ..checks import number, pair, shown, whole
+from ..checks import Size, number, pair, shown, whole
 from ..sizes import output_size
 from . import functional as F
 from .gradient import numerical_gradient
@@ -30,7 +33,13 @@ class Network:
 
         Args:
             layers: the layers by name, in order. A parameter is called "layer.parameter", such as "conv.weight".
+
+        Raises:
+            ValueError: if it is no mapping of names to layers, or an empty one.
         """
+        kinds = isinstance(layers, Mapping) and all(isinstance(layer, Layer) for layer in layers.values())
+        if not kinds or not layers:
+            raise ValueError(f"layers must be layers by name, not {shown(layers)}: give for example {{'relu': Relu()}}")
         self.layers = dict(layers)
         self.loss_layer = SoftmaxWithLoss()
 
@@ -44,7 +53,7 @@ class Network:
             f"{name}.{key}": array for name, layer in self.layers.items() for key, array in getattr(layer, kind).items()
         }
 
-    def forward(self, x, train: bool = False) -> np.ndarray:
+    def forward(self, x: ArrayLike, train: bool = False) -> np.ndarray:
         """Return the scores before the softmax.
 
         Args:
@@ -66,7 +75,7 @@ class Network:
             x = layer.forward(x, train)
         return x
 
-    def predict(self, x, batch_size: int = 500) -> np.ndarray:
+    def predict(self, x: ArrayLike, batch_size: int = 500) -> np.ndarray:
         """Return the scores of any number of samples, a minibatch at a time to spare memory.
 
         Args:
@@ -79,10 +88,13 @@ class Network:
         Raises:
             ValueError: if batch_size is no whole number of at least 1, or as for `forward`.
         """
+        x = F.as_float(x)
+        if x.ndim == 0:
+            raise ValueError(f"expected samples of shape (N, …), got one number: give an array, not {x}")
         starts = range(0, max(len(x), 1), whole(batch_size, "batch_size", 1))
         return np.concatenate([self.forward(x[start : start + batch_size]) for start in starts])
 
-    def loss(self, x, t, train: bool = False) -> float:
+    def loss(self, x: ArrayLike, t: ArrayLike, train: bool = False) -> float:
         """Return the mean loss of a minibatch.
 
         Args:
@@ -95,7 +107,7 @@ class Network:
         """
         return self.loss_layer.forward(self.forward(x, train), t, train)
 
-    def accuracy(self, x, t, batch_size: int = 500) -> float:
+    def accuracy(self, x: ArrayLike, t: ArrayLike, batch_size: int = 500) -> float:
         """Return the fraction of *all* samples, the last partial minibatch too, whose largest score is at their label.
 
         Args:
@@ -112,7 +124,7 @@ class Network:
         scores = self.predict(x, batch_size)
         return float((scores.argmax(axis=1) == F.as_targets(scores, t).argmax(axis=1)).mean())
 
-    def loss_and_gradient(self, x, t) -> tuple[float, dict[str, np.ndarray]]:
+    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, dict[str, np.ndarray]]:
         """Return the loss of a minibatch and its gradient by every parameter, by back-propagation.
 
         Args:
@@ -128,11 +140,11 @@ class Network:
             dout = layer.backward(dout)
         return loss, self._collect("grads")
 
-    def gradient(self, x, t) -> dict[str, np.ndarray]:
+    def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, np.ndarray]:
         """Return the gradient of the loss by every parameter, by back-propagation; see `loss_and_gradient`."""
         return self.loss_and_gradient(x, t)[1]
 
-    def numerical_gradient(self, x, t, h: float = 1e-4) -> dict[str, np.ndarray]:
+    def numerical_gradient(self, x: ArrayLike, t: ArrayLike, h: float = 1e-4) -> dict[str, np.ndarray]:
         """Return the same gradient by central differences.
 
         That is two forward passes for *each* weight, so for tiny networks only. The passes run as in prediction:
@@ -148,15 +160,16 @@ class Network:
         """
         return {name: numerical_gradient(lambda _: self.loss(x, t), array, h) for name, array in self.params.items()}
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write all parameters and running statistics to an `.npz` file: arrays only, nothing that could run code.
 
         Args:
             path: where to; NumPy adds `.npz` to a name without it.
         """
-        np.savez(path, **self.params, **self._collect("state"))
+        arrays: dict[str, Any] = {**self.params, **self._collect("state")}
+        np.savez(path, **arrays)
 
-    def load(self, path) -> None:
+    def load(self, path: str | os.PathLike[str]) -> None:
         """Read what `save` wrote into this network's arrays, in place, each in its own dtype.
 
         Args:
@@ -208,14 +221,14 @@ class SimpleConvNet(Network):
 
     def __init__(
         self,
-        input_shape=(1, 28, 28),
+        input_shape: Sequence[int] = (1, 28, 28),
         num_filters: int = 30,
-        kernel=5,
+        kernel: Size = 5,
         hidden: int = 100,
         num_classes: int = 10,
         weight_std: float = 0.01,
         seed: int | None = 0,
-        dtype=np.float32,
+        dtype: DTypeLike = np.float32,
     ):
         """Draw the weights and build the layers.
 
@@ -245,7 +258,7 @@ class SimpleConvNet(Network):
         num_classes = whole(num_classes, "num_classes", 1)
         pooled = [output_size(output_size(n, k), 2, stride=2) for n, k in zip(size, (kh, kw))]
 
-        def weight_and_bias(*shape):
+        def weight_and_bias(*shape: int) -> tuple[np.ndarray, np.ndarray]:
             return rng.normal(0.0, weight_std, shape).astype(dtype), np.zeros(shape[0], dtype=dtype)
 
         super().__init__(

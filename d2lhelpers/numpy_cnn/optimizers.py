@@ -43,8 +43,12 @@ class Optimizer:
             grads: gradients of the same shapes by the same names.
 
         Raises:
-            ValueError: if a name is missing on either side or a shape differs. No parameter has changed then.
+            ValueError: if a name is missing on either side, a shape differs, or something is no array of floats. No
+                parameter has changed then.
         """
+        for arrays, name in ((params, "params"), (grads, "grads")):
+            if not isinstance(arrays, Mapping) or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError(f"{name} must be arrays by name, not {shown(arrays)}: give a dict of NumPy arrays")
         if set(params) != set(grads):
             raise ValueError(
                 f"gradients are given for {sorted(grads)}, parameters for {sorted(params)}: give both alike"
@@ -75,7 +79,7 @@ class SGD(Optimizer):
         """
         super().__init__(lr)
 
-    def _step(self, param, grad):
+    def _step(self, param: np.ndarray, grad: np.ndarray) -> None:
         param -= self.lr * grad
 
 
@@ -94,7 +98,7 @@ class Momentum(Optimizer):
         super().__init__(lr)
         self.momentum = _fraction("momentum", momentum)
 
-    def _step(self, param, grad, velocity):
+    def _step(self, param: np.ndarray, grad: np.ndarray, velocity: np.ndarray) -> None:  # type: ignore[override]
         velocity *= self.momentum
         velocity -= self.lr * grad
         param += velocity
@@ -110,7 +114,7 @@ class Nesterov(Momentum):
         momentum: how much of the velocity stays, in [0, 1).
     """
 
-    def _step(self, param, grad, velocity):
+    def _step(self, param: np.ndarray, grad: np.ndarray, velocity: np.ndarray) -> None:  # type: ignore[override]
         velocity *= self.momentum
         velocity -= self.lr * grad
         param += self.momentum * velocity
@@ -135,7 +139,7 @@ class AdaGrad(Optimizer):
         super().__init__(lr)
         self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
-    def _step(self, param, grad, squares):
+    def _step(self, param: np.ndarray, grad: np.ndarray, squares: np.ndarray) -> None:  # type: ignore[override]
         squares += grad * grad
         param -= self.lr * grad / (np.sqrt(squares) + self.epsilon)
 
@@ -161,7 +165,7 @@ class RMSprop(Optimizer):
         self.decay = _fraction("decay", decay)
         self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
-    def _step(self, param, grad, squares):
+    def _step(self, param: np.ndarray, grad: np.ndarray, squares: np.ndarray) -> None:  # type: ignore[override]
         squares *= self.decay
         squares += (1 - self.decay) * (grad * grad)
         param -= self.lr * grad / (np.sqrt(squares) + self.epsilon)
@@ -190,7 +194,7 @@ class Adam(Optimizer):
         self.beta2 = _fraction("beta2", beta2)
         self.epsilon = number(epsilon, "epsilon", least=0, example=1e-7)
 
-    def _step(self, param, grad, mean, squares):
+    def _step(self, param: np.ndarray, grad: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:  # type: ignore[override]
         mean *= self.beta1
         mean += (1 - self.beta1) * grad
         squares *= self.beta2
@@ -206,7 +210,7 @@ def _fraction(name: str, value: float) -> float:
 OPTIMIZERS = {kind.__name__.lower(): kind for kind in (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam)}
 
 
-def create_optimizer(name: str, **options) -> Optimizer:
+def create_optimizer(name: str, **options: float) -> Optimizer:
     """Return a new optimiser by its name.
 
     Args:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..checks import flag, real_numbers, shown, whole
 from . import functional as F
@@ -38,14 +39,14 @@ class Trainer:
     def __init__(
         self,
         net: Network,
-        X_train,
-        y_train,
-        X_test,
-        y_test,
+        X_train: ArrayLike,
+        y_train: ArrayLike,
+        X_test: ArrayLike,
+        y_test: ArrayLike,
         num_epochs: int = 20,
         batch_size: int = 100,
         optimizer: str | Optimizer = "adam",
-        optimizer_options: dict | None = None,
+        optimizer_options: dict[str, float] | None = None,
         num_evaluate: int | None = None,
         seed: int | None = 0,
         print_epochs: bool = False,
@@ -92,7 +93,7 @@ class Trainer:
             self.optimizer = create_optimizer(optimizer, **(optimizer_options or {}))
         self.history = TrainingHistory()
 
-    def train_step(self, x, t) -> float:
+    def train_step(self, x: ArrayLike, t: ArrayLike) -> float:
         """Make one update.
 
         Args:
@@ -142,7 +143,7 @@ class Trainer:
             )
 
 
-def _checked(name: str, X, y) -> tuple[np.ndarray, np.ndarray]:
+def _checked(name: str, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return samples and labels as arrays, or say what is wrong before an hour of training does."""
     X, y = F.as_float(X), real_numbers(y, f"{name} labels")
     if X.ndim == 0 or y.ndim == 0:

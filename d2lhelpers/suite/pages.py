@@ -204,7 +204,10 @@ def _with_image_texts(notebook):
 
 
 def _inline_html(markdown):
-    rendered = MarkdownWithMath(renderer=_Renderer(escape=False)).render(markdown).strip()
+    # A notebook's sentence stands on a page that is not the notebook's: its HTML is text, its scripts no links.
+    renderer = _Renderer(escape=True)
+    renderer.rewrite = lambda address: address if urlsplit(address).scheme in ("", "http", "https") else "#"
+    rendered = MarkdownWithMath(renderer=renderer).render(markdown).strip()
     return markupsafe.Markup(re.sub(r"^<p>|</p>$", "", rendered))
 
 

@@ -8,7 +8,7 @@ import pytest
 from nbformat import v4
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def shown(tmp_path, markdown):
@@ -146,3 +146,24 @@ def test_the_index_lists_title_sentence_solutions_seconds_and_result(tmp_path):
     assert results == [("green", "ok"), ("yellow", "skipped: no data")]
     assert '<td class="number">1.2</td>' in html
     assert "Run today" in html and "Stand-in data: ..." in html and "<code>Epoch 9.</code>" in html
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "<script>alert(1)</script>",
+        '<img src="x" onerror="alert(1)">',
+        "[x](javascript:alert(1))",
+        "<style>body { display: none }</style>",
+        "</table><h1>mine</h1>",
+        "<title>",
+        "<textarea>",
+    ],
+)
+def test_nothing_of_a_notebooks_sentence_is_live_on_the_index(tmp_path, sentence):
+    row = IndexRow("T", "t.html", sentence, None, "1.0", "ok", "green")
+    write_index(tmp_path / "index.html", [row], "about", [], [])
+    text = (tmp_path / "index.html").read_text("utf-8")
+    body = text.split("<main", 1)[1]
+    assert not re.search(r"<(script|img|style|h1>mine|title|textarea)|javascript:", body), body
+    assert text.index("Content-Security-Policy") < text.index("<title>") and "script-src 'none'" in text

@@ -4,9 +4,9 @@ import re
 import subprocess
 import sys
 
-from d2lhelpers.compat import added_variables
 from d2lhelpers.data import DATA_SETS, DataCorruptError, DataNotFoundError
 from d2lhelpers.suite import needs, runner
+from d2lhelpers.suite.needs import kernel_environment
 from d2lhelpers.suite.runner import run_spine
 from d2lhelpers.suite.terminal import Progress, paint, table
 
@@ -177,7 +177,7 @@ def test_the_stand_in_called_by_name(project, no_kernel, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.startswith("Stand-in data: $D2LHELPERS_DATA is 'synthetic'.")
     assert [row[2] for row in rows(out)] == ["ok", "ok, stand-in data", "skipped: no data set mnist"]
-    added = dict.fromkeys(added_variables)
+    added = kernel_environment()
     assert no_kernel[0] == [
         ("01_first.ipynb", added),
         ("05_lenet.ipynb", {**added, "D2LHELPERS_DATA": "synthetic"}),
