@@ -301,6 +301,7 @@ PUBLISHED_FIRST_STEP = """
         print(X.shape, y[:4].asnumpy())
         break
     print(len(gluon.data.vision.MNIST(train=False)), len(train_iter))
+    del train_iter, test_iter  # MXNet's loaders cannot end their workers while Python 3.9 itself ends
 """
 
 

@@ -62,7 +62,11 @@ def test_supported_pythons_are_the_same_everywhere():
     assert nbtolerance["project"]["requires-python"] == PROJECT["project"]["requires-python"]
     classifiers = [line.rsplit(" ")[-1] for line in PROJECT["project"]["classifiers"] if ":: Python ::" in line]
     assert classifiers == PYTHONS
-    assert set(re.findall(r"\b3\.\d+–3\.\d+", README)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"\b3\.\d+–3\.\d+", text)) == {f"{PYTHONS[0]}–{PYTHONS[-1]}"}, name
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == PYTHONS
 
 
 def test_the_readme_names_what_a_machine_must_have():
