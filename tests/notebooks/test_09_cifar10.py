@@ -75,8 +75,8 @@ def test_networks_that_name_one_class_four_times_name_it_rightly_too(notebook):
 
 def test_one_class_is_nearly_dead_after_a_pass_with_the_relu(notebook):
     by_class = columns_by_class(notebook, "positive-logits")
-    assert min(by_class, key=lambda name: by_class[name][0]) == "car"
-    assert by_class["car"][0] < 0.1 and by_class["car"][1] < 0.05
+    assert min(by_class, key=lambda name: by_class[name][1]) == "car"
+    assert by_class["car"][1] < 0.1 and by_class["car"][2] < 0.05
 
 
 def test_the_relu_makes_each_pass_worse_and_the_end_too(notebook):
@@ -186,7 +186,7 @@ def test_the_solutions_say_what_their_numbers_say():
     parameters = re.findall(r"(\d+) parameters", printed(solutions, "decide"))
     assert all(int(count) <= 77_074 for count in parameters) and len(parameters) == 2
     best = epochs(recorded(NAME), "train-better-network")[-1][3]
-    assert max(numbers(printed(solutions, "decide"))[:2]) > best
+    assert max(numbers(printed(solutions, "decide"))[:2]) < best, "the exercise stays open: the text says so"
 
 
 # What a reader changes.
