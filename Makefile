@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run test style check coverage variants lab record status bench spread wheel fresh lock venv
+.PHONY: help run site test style check coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -22,6 +22,9 @@ venv:
 
 run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
 	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
+
+site: venv  ## the web pages from the recorded outputs, executing nothing (seconds), in build/html
+	@$(VENV_PYTHON) -m d2lhelpers site
 
 test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
 	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)

@@ -466,6 +466,18 @@ HybridSequential(
 )
 """
 
+# The same network as notebook 9 writes it: a class, whose dense layer flattens what comes in.
+CNN_NET_PRINTED = f"""\
+CNNNet(
+  (conv1): Conv2D(None -> 8, kernel_size=(5, 5), stride=(1, 1), Activation(relu))
+  (pool1): {_MAX_POOL}
+  (conv2): Conv2D(None -> 16, kernel_size=(3, 3), stride=(1, 1), Activation(relu))
+  (pool2): {_MAX_POOL}
+  (fc1): Dense(None -> 128, Activation(relu))
+  (fc2): Dense(None -> 10, linear)
+)
+"""
+
 LENET = [
     Claim(
         "R08 context",
@@ -663,7 +675,7 @@ CIFAR10 = [
         "R40 pooling",
         "T4",
         "maximum, average and global maximum over windows of 2x2, and ceil_mode, which keeps the last windows",
-        "09_cifar10",
+        "03_pooling",
         "poolings",
         {"data": count_up(1, 1, 5, 5)},
         {
@@ -673,10 +685,8 @@ CIFAR10 = [
             "global": [[[[24]]]],
         },
         (
-            prints("max :", [[[[6, 8], [16, 18]]]]),
-            prints("max, ceil_mode :", [[[[6, 8, 9], [16, 18, 19], [21, 23, 24]]]]),
-            prints("average :", [[[[3, 5], [13, 15]]]]),
-            prints("global max :", [[[[24]]]]),
+            prints("valid :", [[[[6, 8], [16, 18]]]]),
+            prints("full :", [[[[6, 8, 9], [16, 18, 19], [21, 23, 24]]]]),
         ),
     ),
     Claim(
@@ -697,7 +707,7 @@ CIFAR10 = [
         "printed_cifar10_net",
         {},
         CIFAR10_PRINTED,
-        (CIFAR10_PRINTED,),
+        (CNN_NET_PRINTED,),
     ),
     Claim(
         "R42 parameters",
@@ -782,7 +792,7 @@ BOUNDED = [
         (0.96, 0.985),
     ),
     Bounded("R43 as published", "T4", "9 % of the test images, about chance", "09_cifar10", "here : ", (0.05, 0.15)),
-    Bounded("R43 put right", "T4", "the same network, trained rightly", "09_cifar10", "none : ", (0.46, 0.56)),
+    Bounded("R43 repaired", "T4", "the same network, trained rightly", "09_cifar10", "none : ", (0.46, 0.56)),
     Bounded(
         "R43 beyond",
         "T4",

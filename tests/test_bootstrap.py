@@ -147,7 +147,7 @@ def test_a_folder_that_is_no_environment_is_not_overwritten(project):
 def test_make_alone_lists_its_targets():
     done = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = [line.split()[0] for line in done.stdout.splitlines()[1:]]
-    assert targets[:4] == ["help", "run", "test", "check"] and "style" not in targets and "venv" not in targets
+    assert targets[:5] == ["help", "run", "site", "test", "check"] and "style" not in targets and "venv" not in targets
     assert {"coverage", "variants", "lab", "record", "status", "bench", "spread", "wheel", "fresh", "lock"} < set(
         targets
     )

@@ -60,6 +60,12 @@ def _record(arguments) -> int:
     return record(arguments.notebooks, arguments.only, rewrite_all=arguments.all, sanitize_with=arguments.sanitize_with)
 
 
+def _site(arguments) -> int:
+    from .site import build_site
+
+    return build_site(arguments.notebooks, arguments.build)
+
+
 def _status(arguments) -> int:
     from .recording import print_status
 
@@ -104,14 +110,16 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", metavar="NAME", help="fashion-mnist, mnist or cifar10")
 
     run = command(commands, "run", _run, "execute the notebooks into build/, with a web page of each")
-    run.add_argument(
-        "--build", metavar="DIR", default=CHECKOUT / "build", help="where to (default: the checkout's build/)"
-    )
+    site = command(commands, "site", _site, "write the web pages from the recorded outputs; runs nothing")
+    for added in (run, site):
+        added.add_argument(
+            "--build", metavar="DIR", default=CHECKOUT / "build", help="where to (default: the checkout's build/)"
+        )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")
     record.add_argument("--sanitize-with", metavar="FILE", help="regular expressions to replace before comparing")
     status = command(commands, "status", _status, "say which recorded outputs are stale, and why; runs nothing")
-    for added in (run, record, status):
+    for added in (run, site, record, status):
         added.add_argument(
             "--notebooks",
             metavar="DIR",

@@ -1,4 +1,4 @@
-"""Web pages of notebooks, and the index of them: each one file, readable without network and without JavaScript.
+"""Web pages of notebooks and documents, and their index: each one file, readable without network and JavaScript.
 
 nbconvert turns the cells into HTML and latex2mathml the formulas into MathML, which browsers draw by themselves; the
 page around them and the links between pages are made here.
@@ -11,6 +11,7 @@ import html
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -25,7 +26,7 @@ from pygments.formatters import HtmlFormatter
 
 from .files import write_text
 
-__all__ = ["Banner", "IndexRow", "Link", "opening", "write_index", "write_page"]
+__all__ = ["Banner", "IndexRow", "Link", "Section", "opening", "write_document", "write_index", "write_page"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -49,15 +50,28 @@ class Link(NamedTuple):
 
 
 class IndexRow(NamedTuple):
-    """One notebook on the index page. ``sentence`` is Markdown; ``solutions`` an address or None; ``kind`` a colour."""
+    """One notebook on the index page. ``sentence`` is Markdown; ``solutions`` an address or None; ``kind`` a colour.
+
+    ``minutes`` is what the README says; ``seconds`` and ``result`` are those of a run, and empty where there was none.
+    Links in the sentence are relative to ``source``.
+    """
 
     title: str
     address: str
     sentence: str
     solutions: str | None
+    minutes: str
     seconds: str
     result: str
     kind: str
+    source: Path | None = None
+
+
+class Section(NamedTuple):
+    """A part of the index page below its table; ``text`` is Markdown."""
+
+    title: str
+    text: str
 
 
 def opening(notebook: NotebookNode) -> tuple[str, str]:
@@ -118,19 +132,73 @@ def write_page(
     write_text(target, page)
 
 
-def write_index(target: Path, rows: list[IndexRow], about: str, notices: list[Banner], lines: list[str]) -> None:
+def write_document(source: Path, target: Path, pages: dict[Path, Path], home: Path) -> None:
+    """Write a Markdown file as a web page.
+
+    Args:
+        source: The file; links and images in it are relative to that. ``….zh-CN.md`` is in Chinese.
+        target: The page's file.
+        pages: For each file (resolved) that has a page, the page's file.
+        home: The index page's file.
+    """
+    text = source.read_text("utf-8")
+    heading = re.search(r"^# (.+)", text, re.MULTILINE)
+    body = _markdown(text, source, _rewrite(source, target, pages))
+    # Links to a section of a document name it as forges do, nbconvert names it in its own way.
+    body = re.sub(r'(?<=<h\d id=")[^"]+|(?<=href="#)[^"]+(?=">&#182;)', lambda found: _forge_name(found[0]), body)
+    page = _template("page.html.j2").render(
+        title=heading[1] if heading else source.stem,
+        language="zh-CN" if source.stem.endswith(".zh-CN") else "en",
+        style=_style(),
+        body=markupsafe.Markup(f'<div class="text_cell">{body}</div>'),
+        home=_address(home, target),
+    )
+    write_text(target, page)
+
+
+def write_index(
+    target: Path,
+    rows: list[IndexRow],
+    about: str,
+    notices: list[Banner],
+    lines: list[str],
+    introduction: str = "",
+    sections: Sequence[Section] = (),
+    source: Path = Path("README.md"),
+    pages: dict[Path, Path] | None = None,
+) -> None:
     """Write the index page.
 
     Args:
         target: The page's file.
         rows: One entry a notebook.
-        about: One line on the run.
+        about: One line on how the pages came to be.
         notices: What the reader must know first.
         lines: Lines of output to show below the table.
+        introduction: What this is, as Markdown.
+        sections: What follows the table.
+        source: The file that links in introduction and sections are relative to.
+        pages: For each file (resolved) that has a page, the page's file.
     """
-    rows = [row._replace(sentence=_inline_html(row.sentence)) for row in rows]
+    rewrite = _rewrite(source, target, pages or {})
+    rows = [
+        row._replace(sentence=_inline_html(row.sentence, _rewrite(row.source or source, target, pages or {})))
+        for row in rows
+    ]
     notices = [notice._replace(text=_inline_html(notice.text)) for notice in notices]
-    page = _template("index.html.j2").render(style=_style(), rows=rows, about=about, notices=notices, lines=lines)
+    page = _template("index.html.j2").render(
+        style=_style(),
+        rows=rows,
+        about=about,
+        notices=notices,
+        lines=lines,
+        introduction=markupsafe.Markup(_markdown(introduction, source, rewrite)),
+        sections=[
+            section._replace(text=markupsafe.Markup(_markdown(section.text, source, rewrite))) for section in sections
+        ],
+        timed=any(row.minutes for row in rows),
+        ran=any(row.result for row in rows),
+    )
     write_text(target, page)
 
 
@@ -167,7 +235,9 @@ class _Renderer(IPythonRenderer):
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
 
-def _exporter(source, target, pages):
+def _rewrite(source, target, pages):
+    """What turns an address in ``source`` into the one that its page needs."""
+
     def rewrite(address):
         parts = urlsplit(address)
         if parts.scheme or parts.netloc or not parts.path or parts.path.startswith("/"):
@@ -178,23 +248,32 @@ def _exporter(source, target, pages):
             return address
         return _address(page, target) + (f"#{parts.fragment}" if parts.fragment else "")
 
+    return rewrite
+
+
+def _forge_name(heading):
+    return re.sub(r"[^\w-]", "", unquote(html.unescape(heading)).lower())
+
+
+def _markdown(text, source, rewrite, attachments=None):
+    renderer = _Renderer(escape=False, attachments=attachments or {}, embed_images=True, path=str(source.parent))
+    renderer.rewrite = rewrite
+    return MarkdownWithMath(renderer=renderer).render(text)
+
+
+def _exporter(source, target, pages):
+    rewrite = _rewrite(source, target, pages)
+
     class Exporter(HTMLExporter):
         @jinja2.pass_context
         def markdown2html(self, context, text):
-            renderer = _Renderer(
-                escape=False,
-                attachments=context.get("cell", {}).get("attachments", {}),
-                embed_images=True,
-                path=str(source.parent),
-            )
-            renderer.rewrite = rewrite
-            return MarkdownWithMath(renderer=renderer).render(text)
+            return _markdown(text, source, rewrite, context.get("cell", {}).get("attachments"))
 
     return Exporter(template_name="basic", log=_log)
 
 
 def _with_image_texts(notebook):
-    """Give each figure a text for those who cannot see it: the id of its cell, which says what it shows."""
+    """Give each figure a text for those who cannot see it: ``alt`` of its cell's metadata, else the cell's id."""
     notebook = NotebookNode({**notebook, "cells": [NotebookNode(cell) for cell in notebook.cells]})
     for cell in notebook.cells:
         if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in cell.outputs):
@@ -203,10 +282,10 @@ def _with_image_texts(notebook):
     return notebook
 
 
-def _inline_html(markdown):
+def _inline_html(markdown, rewrite=_Renderer.rewrite):
     # A notebook's sentence stands on a page that is not the notebook's: its HTML is text, its scripts no links.
     renderer = _Renderer(escape=True)
-    renderer.rewrite = lambda address: address if urlsplit(address).scheme in ("", "http", "https") else "#"
+    renderer.rewrite = lambda address: rewrite(address) if urlsplit(address).scheme in ("", "http", "https") else "#"
     rendered = MarkdownWithMath(renderer=renderer).render(markdown).strip()
     return markupsafe.Markup(re.sub(r"^<p>|</p>$", "", rendered))
 

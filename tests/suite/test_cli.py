@@ -22,6 +22,7 @@ def test_help_is_everywhere(capsys):
         ["data", "status"],
         ["data", "fetch"],
         ["run"],
+        ["site"],
         ["record"],
         ["status"],
     ]:

@@ -135,8 +135,8 @@ def test_a_page_in_a_folder_of_its_own_links_upwards(tmp_path):
 
 def test_the_index_lists_title_sentence_solutions_seconds_and_result(tmp_path):
     rows = [
-        IndexRow("1. A & B", "01.html", "One `sentence`: $x$.", "solutions/01.html", "1.2", "ok", "green"),
-        IndexRow("2. B", "02.html", "", None, "–", "skipped: no data", "yellow"),
+        IndexRow("1. A & B", "01.html", "One `sentence`: $x$.", "solutions/01.html", "3.0", "1.2", "ok", "green"),
+        IndexRow("2. B", "02.html", "", None, "", "–", "skipped: no data", "yellow"),
     ]
     write_index(tmp_path / "index.html", rows, "Run today", [Banner("yellow", "", "Stand-in data: ...")], ["Epoch 9."])
     html = (tmp_path / "index.html").read_text("utf-8")
@@ -161,7 +161,7 @@ def test_the_index_lists_title_sentence_solutions_seconds_and_result(tmp_path):
     ],
 )
 def test_nothing_of_a_notebooks_sentence_is_live_on_the_index(tmp_path, sentence):
-    row = IndexRow("T", "t.html", sentence, None, "1.0", "ok", "green")
+    row = IndexRow("T", "t.html", sentence, None, "", "1.0", "ok", "green")
     write_index(tmp_path / "index.html", [row], "about", [], [])
     text = (tmp_path / "index.html").read_text("utf-8")
     body = text.split("<main", 1)[1]
