@@ -602,7 +602,7 @@ def draw_output_size(
         board.arrow((window[-1] + 1.15, y), (x_output - 0.15, y), "output", 0.8)
         board.cell(x_output, y - 0.5, "output", number, f"output[{number}]")
         y += 1.0
-    left, right = "⌊⌋" if convention == "valid" else "⌈⌉"
+    left, right = ("⌊", "⌋") if convention == "valid" else ("⌈", "⌉")
     equation = f"{left}({size} + 2·{padding} − {extent}) / {stride}{right} + 1 = {num_windows}"
     board.equation(0, y - 0.3, x_output + 1.4, equation)
     return board.finish()
