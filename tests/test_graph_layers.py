@@ -109,12 +109,12 @@ def arrangements(name, make, shape):
         # MXNet cannot add up the gradients of a weight that a Deconvolution uses twice.
         layer = make()
         yield [side_by_side(layer, layer), nn.LeakyReLU(0.2), nn.Dense(3)]
-    if shape != WORDS:
-        yield [before(shape), make(), nn.Dense(3)]
     if keeps_the_shape(make(), shape):
         yield [before(shape), make(), nn.Activation("relu"), before(shape), make(), nn.Dense(3)]
         if "Transpose" not in name:
             yield [before(shape), *twice(make()), nn.Dense(3)]
+    elif shape != WORDS:
+        yield [before(shape), make(), nn.Dense(3)]
 
 
 def keeps_the_shape(layer, shape):

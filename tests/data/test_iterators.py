@@ -1,7 +1,14 @@
 from __future__ import annotations
 
 from d2lhelpers.augmentation import random_crop, random_flip
-from d2lhelpers.data import ArrayIterator, load_data_cifar10, load_data_fashion_mnist, load_data_mnist
+from d2lhelpers.data import (
+    ArrayIterator,
+    load_data_cifar10,
+    load_data_fashion_mnist,
+    load_data_mnist,
+    synthetic_fashion_mnist,
+)
+from d2lhelpers.data import mnist as mnist_module
 from d2lhelpers.seeding import seed_everything
 
 import mxnet as mx
@@ -347,9 +354,11 @@ def test_only_the_training_images_are_transformed(fashion, mnist, tmp_path, load
     assert all((X.asnumpy() >= 0).all() for X, _ in test_iter)
 
 
-def test_the_stand_in_is_loaded_by_name():
+def test_the_stand_in_is_loaded_by_name(monkeypatch):
+    drawn = synthetic_fashion_mnist(120, 20, seed=0)
+    monkeypatch.setattr(mnist_module, "synthetic_fashion_mnist", lambda **_: drawn)
     train_iter, test_iter = load_data_fashion_mnist(256, root="synthetic")
-    assert (len(train_iter.y), len(test_iter.y)) == (12000, 2000)
+    assert np.array_equal(train_iter.X, drawn[0]) and np.array_equal(test_iter.y, drawn[3])
 
 
 @pytest.mark.data("fashion-mnist")
