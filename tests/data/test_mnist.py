@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 
-from d2lhelpers.data import mnist as mnist_module
 from d2lhelpers.data import (
     CIFAR10_CLASSES,
     DATA_SETS,
@@ -15,6 +14,7 @@ from d2lhelpers.data import (
     synthetic_fashion_mnist,
     verify,
 )
+from d2lhelpers.data import mnist as mnist_module
 
 import mxnet as mx
 import numpy as np
