@@ -36,6 +36,7 @@ class Report:
 def check(pytester, monkeypatch):
     """Write notebooks, given as name -> cells, and run the plugin over them in a process of its own."""
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("NBTOLERANCE_MPLBACKEND", raising=False)  # this project's own conftest has set it
 
     def check(notebooks, *options, plugins=(), env=("--nbval-current-env",)):
         for name, cells in notebooks.items():
