@@ -10,12 +10,12 @@ from nbtolerance.execution import CELL_TIMEOUT
 
 from .conftest import code, display, stream
 
+pytestmark = pytest.mark.slow
+
 PICTURE = """
 import io
 from IPython.display import Image as Show, display
 from PIL import Image, ImageDraw
-
-pytestmark = pytest.mark.slow
 def picture(height):
     image = Image.new("RGB", (120, 80), "white")
     ImageDraw.Draw(image).line([(10, 70), (110, height)], fill="blue", width=2)
