@@ -30,6 +30,7 @@ def test_a_notebook_runs_in_this_interpreter_beside_its_file_whatever_the_user_h
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "noise.py").write_text("print('noise')\nstray = 1")
+    monkeypatch.delenv("NBTOLERANCE_MPLBACKEND", raising=False)
     monkeypatch.setenv("PYTHONSTARTUP", str(startup / "noise.py"))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
