@@ -101,7 +101,7 @@ def test_the_blocks_in_the_cells_are_what_is_trained(tmp_path):
         SPINE,
         *SMALL,
         ("vgg((1, 16), (2, 32), (2, 64))", "vgg((1, 8), (1, 8))"),
-        ("return F.relu(x + y) if self.skip", "return F.relu(x) if self.skip"),
+        ("return F.relu(x + y) if self.skip", "return F.relu(x + 0 * y) if self.skip"),
     )
     shapes = printed(notebook, "vgg-shapes")
     assert shapes.count("block") == 2 and "(1, 8, 7, 7)" in shapes
