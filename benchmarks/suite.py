@@ -32,7 +32,7 @@ def commands(tiny, folder):
     if not tiny:
         return {"make run": ["make", "run"], "make test": ["make", "test"]}
     notebook = "01_convolution"
-    plugin = ["-p", "nbtolerance.pytest_plugin", "--nbval", "--nbval-current-env"]
+    plugin = ["--nbval", "--nbval-current-env"]
     return {
         "make run": [sys.executable, "-m", "d2lhelpers", "run", "--build", str(folder), notebook],
         "make test": [sys.executable, "-m", "pytest", *plugin, f"notebooks/{notebook}.ipynb", "tests/test_context.py"],

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import zmq.asyncio
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
@@ -48,6 +49,21 @@ _THIS_INTERPRETER = "nbtolerance-this-interpreter"
 _NOT_INHERITED = ("PYTEST_", "PYTHONSTARTUP")
 # The longest name of a socket is 107 bytes on Linux; the kernel's own part of it is short.
 _LONGEST_SOCKET_FOLDER = 80
+
+# ZeroMQ lets 1000 messages wait and throws away those that come then, that the cell has ended among them. Here no limit
+# is set, on either side; ipykernel has no option for its own.
+_LAUNCH = """
+import sys
+sys.path.remove("")
+from ipykernel.kernelapp import IPKernelApp
+
+class Kernel(IPKernelApp):
+    def init_iopub(self, context):
+        context.sndhwm = 0
+        super().init_iopub(context)
+
+Kernel.launch_instance()
+"""
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -204,8 +220,10 @@ class _Kernels(KernelSpecManager):
         else:
             spec = super().get_kernel_spec(kernel_name)
         if "ipykernel_launcher" in spec.argv:
+            at = spec.argv.index("ipykernel_launcher")
             # What C code writes goes to our files and not, some time later, to whatever cell runs then.
-            spec.argv = [*spec.argv, "--IPKernelApp.capture_fd_output=False"]
+            options = [*spec.argv[at + 1 :], "--IPKernelApp.capture_fd_output=False"]
+            spec.argv = [*spec.argv[: at - 1], "-c", _LAUNCH, *options]
         return spec
 
 
@@ -267,7 +285,10 @@ class Session:
             "JUPYTER_RUNTIME_DIR": str(scratch),
             "MPLBACKEND": environment.get("NBTOLERANCE_MPLBACKEND") or "module://matplotlib_inline.backend_inline",
         }
+        self._sockets = zmq.asyncio.Context()
+        self._sockets.rcvhwm = 0
         self._manager = AsyncKernelManager(
+            context=self._sockets,
             kernel_name=kernel_name or _THIS_INTERPRETER,
             kernel_spec_manager=_Kernels(log=_log),
             transport="ipc" if os.name == "posix" and len(os.fsencode(scratch)) <= _LONGEST_SOCKET_FOLDER else "tcp",
@@ -395,6 +416,7 @@ class Session:
             self._client.kc.stop_channels()
         if self._manager.has_kernel:
             await self._manager.shutdown_kernel(now=True)
+        self._sockets.destroy(linger=100)
         self._folder.cleanup()
 
     async def _cause_of_death(self):

@@ -153,3 +153,19 @@ def test_a_kernel_that_dies_of_a_question_is_named(tmp_path):
     nb = notebook("import os\nclass Deadly:\n    def __repr__(self):\n        os._exit(3)\nctx = Deadly()")
     with pytest.raises(NotebookError, match="DeadKernel: the kernel ended with exit status 3"):
         execute(nb, tmp_path / "nb.ipynb", questions={"device": "ctx"})
+
+
+def test_no_output_is_lost_while_nobody_reads(tmp_path):
+    nb = notebook(
+        "import os, signal, threading\n"
+        "os.kill(os.getppid(), signal.SIGSTOP)\n"
+        "threading.Timer(4, os.kill, (os.getppid(), signal.SIGCONT)).start()\n"
+        "for i in range(3000):\n    display(f'{i} ' + 'x' * 2000, clear=True)"
+    )
+    nbformat.write(nb, tmp_path / "nb.ipynb")
+    code = (
+        "import nbformat\nfrom nbtolerance.execution import execute\n"
+        "nb = nbformat.read('nb.ipynb', 4)\nexecute(nb, 'nb.ipynb')\nprint(nb.cells[0].outputs[0].data)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "2999 xxx" in done.stdout, done.stderr
