@@ -342,25 +342,44 @@ def _announced(header, expected):
     return int(header) if header and header.isascii() and header.isdigit() and len(header) < 16 else expected
 
 
-def _patiently(work):
-    """Do what waits for a mirror, for so long and no longer, however the mirror keeps the connection alive."""
+def _patiently(work, let_go):
+    """Do what waits for a mirror, for so long and no longer, however the mirror keeps the connection alive.
+
+    An answer that comes after that, or an error, is given to ``let_go``, which closes what nobody else will.
+    """
     done: list[tuple[Any, BaseException | None]] = []
+    given_up: list[bool] = []
+    lock = threading.Lock()
 
     def attempt():
+        result = error = None
         try:
-            done.append((work(), None))
-        except BaseException as error:
-            done.append((None, error))
+            result = work()
+        except BaseException as raised:
+            error = raised
+        with lock:
+            done.append((result, error))
+        if given_up:
+            let_go(result if error is None else error)
 
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(_PATIENCE)
-    if not done:
-        raise _Abandoned(f"it gave no answer in {_PATIENCE:g} seconds")
+    with lock:
+        if not done:
+            given_up.append(True)
+            raise _Abandoned(f"it gave no answer in {_PATIENCE:g} seconds")
     result, error = done[0]
     if error is not None:
         raise error
     return result
+
+
+def _close(answer):
+    """Close a response, or an error that holds one."""
+    close = getattr(answer, "close", None)
+    if close:
+        close()
 
 
 @contextmanager
@@ -382,7 +401,7 @@ def _ask(url, begun):
     headers = {**_AGENT, "Range": f"bytes={begun}-"} if begun else _AGENT
     request = urllib.request.Request(url, headers=headers)
     try:
-        response = _patiently(lambda: urllib.request.urlopen(request, timeout=_TIMEOUT))
+        response = _patiently(lambda: urllib.request.urlopen(request, timeout=_TIMEOUT), _close)
     except urllib.error.HTTPError as error:
         error.close()
         if begun and error.code == 416:  # it has no such rest
@@ -401,7 +420,7 @@ def _ask(url, begun):
 
 def _read(response):
     try:
-        return _patiently(lambda: response.read1(1 << 18))
+        return _patiently(lambda: response.read1(1 << 18), lambda _: response.close())
     except _WHATEVER as error:
         raise _MirrorFailure(_why(error)) from None
 

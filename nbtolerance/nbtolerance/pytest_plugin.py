@@ -232,7 +232,8 @@ class NotebookCell(nbval.IPyNbCell):
         error = excinfo.value
         if not isinstance(error, nbval.NbCellError):
             return super().repr_failure(excinfo)
-        colours = self.colors
+        # nbval colours whatever the output goes to, unless it is told not to.
+        colours = nbval.bcolors if self.config.get_terminal_writer().hasmarkup else nbval.nocolors
         name = f"{self.parent.nodeid}, cell {self.cell_num}"
         if "id" in self.cell:
             name += f" ({self.cell['id']})"

@@ -177,6 +177,12 @@ def test_a_cell_chosen_alone_runs_after_those_before_it(check):
     assert report.outcomes["skipped"] == 1
 
 
+def test_a_log_holds_no_colours(check):
+    report = check({"log": [("1", _result("2"))]}, "--color=auto")
+    assert report.outcomes == {"failed": 1} and "\x1b" not in report.text
+    assert "\x1b[91mlog.ipynb, cell 0" in check({"log": [("1", _result("2"))]}, "--color=yes").text
+
+
 def test_a_kernel_that_does_not_start_is_one_failure(check):
     report = check({"nowhere": [("pass",), ("pass",)]}, env=())
     assert report.outcomes == {"failed": 1, "skipped": 1}, report.text
