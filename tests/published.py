@@ -367,11 +367,15 @@ LEARNING_A_KERNEL = [
         "R20",
         "T2",
         "small kernels and depth beat large kernels: three layers of 3x3 see as far as one of 7x7, with fewer weights",
-        "04_learning_a_kernel",
+        "10_deeper",
         "sight_and_weights",
         {"stacks": [[7], [3, 3, 3]], "channels": 16},
         [(7, 12544), (7, 6912)],
-        ("sees 7 pixels a side, 12544 weights\n", "sees 7 pixels a side, 6912 weights\n"),
+        (
+            "one 7×7 sees 7 pixels a side: True\nthree 3×3 sees 7 pixels a side: True\n",
+            "one 7×7   12,544 weights, ",
+            "three 3×3  6,912 weights, ",
+        ),
     ),
     Claim(
         "R23",
