@@ -2,6 +2,7 @@ import types
 
 from d2lhelpers import training
 from d2lhelpers.graphs import ConvolveAndPool
+from d2lhelpers.metrics import evaluate_accuracy
 from d2lhelpers.seeding import seed_everything
 from d2lhelpers.training import fit
 
@@ -266,6 +267,17 @@ def test_what_is_wrong_is_said_in_one_sentence_before_anything_is_trained(change
         fit(**call)
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
     assert all((old == new).all() for old, new in zip(before, copied(net)))
+
+
+@pytest.mark.parametrize("wrong", [X, X.as_np_ndarray(), nd.ones((4, 1, 2, 2))])
+def test_a_layer_that_waits_for_its_shape_and_cannot_have_it_is_one_sentence_too(wrong):
+    net = nn.Sequential()
+    net.add(nn.Conv2D(3, 5), nn.Dense(3))
+    net.initialize()
+    for use in (lambda: fit(net, [(wrong, y)], None, 1, lr=0.1), lambda: evaluate_accuracy([(wrong, y)], net)):
+        with pytest.raises(ValueError, match="the network does not take minibatches X of mx") as raised:
+            use()
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(").")
 
 
 def test_minibatches_that_can_be_had_only_once_do_for_one_epoch():
