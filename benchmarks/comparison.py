@@ -22,6 +22,7 @@ PIECES = {
     "minus": "-",
     "colours": "\x1b[92m1.5\x1b[0m ",
     "escapes": "\x1b[",
+    "erasures": "a\x1b[2K",
     "carriage returns": "10%\r",
     "backspaces": "a\b",
     "<style>": "<style>",

@@ -9,6 +9,7 @@ What MXNet misses was read off its sources and its own unit tests:
 - names removed from NumPy in 1.24 (``bool``, ``int``), 2.0 (``PINF``, ``sometrue``, ...) and 2.4 (``in1d``, ``trapz``);
 - ``distutils.version``, removed from Python in 3.12;
 - operator parameters are sent to C++ as text, and since NumPy 2.0 a tuple of NumPy integers reads ``(np.int64(2), 2)``;
+- since NumPy 2.2 nobody can tell whether ``np.int64(3) == ()``, which ``mx.np.random`` asks of each size;
 - ``numpy.linalg.qr`` and its like return named tuples since 1.25, which MXNet cannot build from a list;
 - ``ndarray.tostring``, gone in NumPy 2.3, was used by ``mxnet.recordio.pack`` and ``pack_img``;
 - ``scipy.sparse.csr``, deprecated since SciPy 1.8, is looked up whenever an array is made;
@@ -24,6 +25,7 @@ finds, fetches and verifies, so that ``d2l.load_data_fashion_mnist`` works and o
 
 import builtins
 import contextlib
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -128,15 +130,17 @@ _DISTUTILS_VERSION = types.ModuleType("distutils.version")
 vars(_DISTUTILS_VERSION).update(LooseVersion=_LooseVersion, StrictVersion=_LooseVersion)
 
 
+def _plain(value):
+    """NumPy's single numbers, also those in tuples and lists, as Python's."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_plain, value)) if type(value) in (tuple, list) else tuple(map(_plain, value))
+    is_number = hasattr(value, "item") and type(value).__module__ == "numpy" and value.shape == ()
+    return value.item() if is_number else value
+
+
 def _parameter_text(value):
     """``str`` for operator parameters: a tuple of NumPy integers reads like a tuple of Python's."""
-
-    def plain(item):
-        if isinstance(item, (tuple, list)):
-            return type(item)(map(plain, item)) if type(item) in (tuple, list) else tuple(map(plain, item))
-        return item.item() if hasattr(item, "item") and type(item).__module__ == "numpy" else item
-
-    return str(plain(value) if isinstance(value, (tuple, list)) else value)
+    return str(_plain(value) if isinstance(value, (tuple, list)) else value)
 
 
 class _ParameterStr(type(str)):  # type: ignore[misc]
@@ -247,6 +251,18 @@ def _mend_workers(module):
     )
 
 
+def _mend_random(module):
+    def with_plain_numbers(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            return function(*map(_plain, args), **dict(zip(kwargs, map(_plain, kwargs.values()))))
+
+        return call
+
+    for name in module.__all__:
+        setattr(module, name, with_plain_numbers(getattr(module, name)))
+
+
 def _mend_named_tuples(module):
     as_mx_np_array = module._as_mx_np_array
 
@@ -268,10 +284,14 @@ _AFTER = {
     "mxnet.gluon.data.vision.datasets": _mend_vision_datasets,
     "mxnet.metric": _mend_metric,
     "mxnet.ndarray.ndarray": _mend_ndarray,
+    "mxnet.ndarray.numpy.random": _mend_random,
+    "mxnet.ndarray.numpy_extension.random": _mend_random,
     "mxnet.ndarray.sparse": _mend_scipy_sparse,
     "mxnet.ndarray.utils": _mend_scipy_sparse,
     "mxnet.recordio": _mend_recordio,
     "mxnet.numpy.multiarray": _mend_named_tuples,
+    "mxnet.symbol.numpy.random": _mend_random,
+    "mxnet.symbol.numpy_extension.random": _mend_random,
 }
 
 _numpy_for_mxnet = None

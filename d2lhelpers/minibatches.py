@@ -132,8 +132,9 @@ def scores(net: Callable[[mx.nd.NDArray], mx.nd.NDArray], X: mx.nd.NDArray, num_
     """
     try:
         output = net(X)
-    except (mx.MXNetError, TypeError) as error:
-        if isinstance(error, TypeError) and "numpy ndarray" not in str(error):
+    except (mx.MXNetError, TypeError, ValueError) as error:
+        words_of_mxnet = ("numpy ndarray", "Deferred initialization failed")
+        if not isinstance(error, mx.MXNetError) and not any(words in str(error) for words in words_of_mxnet):
             raise
         kind = "mx.np" if isinstance(X, mx.np.ndarray) else "mx.nd"
         raise ValueError(
@@ -170,6 +171,6 @@ def reason(error: BaseException) -> str:
     """Return what MXNet says of an error, on one line of at most 200 characters, without its source's file names."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said, failed, condition = (lines or [type(error).__name__])[-1].partition("Check failed: ")
-    text = condition.rpartition(": ")[2] if failed else said.removeprefix("MXNetError: ")
+    text = condition.rpartition(": ")[2] if failed else said.rpartition("MXNetError: ")[2]
     text = text.rstrip(".")
     return text if len(text) <= 200 else f"{text[:197]}..."

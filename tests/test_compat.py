@@ -277,6 +277,21 @@ def test_every_size_may_be_a_numpy_integer(tmp_path):
     assert out.split("\n")[:3] == ["(4, 3)", "(1, 3, 3, 3)", "[(2, 3)]"] and "<NDArray 1x2x3 @cpu(0)>" in out
 
 
+def test_a_number_of_samples_may_be_a_numpy_integer():
+    code = """
+        import d2lhelpers
+        import mxnet as mx, numpy as np
+        n = np.int64(3)
+        draws = mx.np.random
+        for a in (draws.normal(size=n), draws.uniform(0, np.float64(1), n), draws.randint(0, n, size=n)):
+            print(a.shape, end=" ")
+        print(draws.gamma(2, size=n).shape, draws.choice(n, size=n).shape, mx.npx.random.bernoulli(0.5, size=n).shape)
+        mx.npx.set_np()
+        print(mx.sym.np.random.normal(size=n).infer_shape()[1], mx.npx.random.normal_n(0, 1, batch_shape=n).shape)
+    """
+    assert run(code, "-W", "error") == (f"{'(3,) ' * 5}(3,)\n[(3,)] (3,)\n", "", 0)
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver"])  # the default before Python 3.14, and since
 def test_a_data_loader_has_workers(method):
     code = f"""

@@ -2,6 +2,7 @@ import types
 
 from d2lhelpers import training
 from d2lhelpers.graphs import ConvolveAndPool
+from d2lhelpers.metrics import evaluate_accuracy
 from d2lhelpers.seeding import seed_everything
 from d2lhelpers.training import fit
 
@@ -49,7 +50,9 @@ def by_hand(net, data, num_epochs, lr, divisor=None):
             loss.backward()
             for parameter in net.collect_params().values():
                 parameter.set_data(parameter.data() - lr * parameter.grad() / (divisor or len(y)))
-            total += float(loss.sum().asscalar())
+            scores = output.asnumpy().astype("float64")
+            scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+            total -= scores[np.arange(len(y)), y.asnumpy()].sum()
             correct += int((output.asnumpy().argmax(axis=1) == y.asnumpy()).sum())
             count += len(y)
         losses.append(total / count)
@@ -64,10 +67,19 @@ def test_it_is_the_training_done_by_hand(kind):
     history = fit(net, batches(), batches(), 3, lr=0.2)
     losses, accuracies = by_hand(reference, batches(), 3, 0.2)
     np.testing.assert_allclose(weights(net), weights(reference), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(history.loss, losses, rtol=1e-6)
+    np.testing.assert_allclose(history.loss, losses, rtol=1e-7)
     np.testing.assert_allclose(history.train_accuracy, accuracies, rtol=1e-12)
     assert len(history.test_accuracy) == len(history.seconds) == 3 and not history.interrupted
     assert history.loss[2] < history.loss[0]
+
+
+@pytest.mark.parametrize("loss", [None, gluon.loss.SoftmaxCrossEntropyLoss()])
+def test_the_history_has_more_digits_than_the_cross_entropy_of_onednn(loss):
+    net = nn.Dense(3, weight_initializer="zeros")
+    net.initialize()
+    if loss is not None:
+        loss.hybridize()
+    assert fit(net, batches()[:1], None, 1, lr=0.1, loss=loss).loss == [pytest.approx(np.log(3), rel=1e-12)]
 
 
 def test_a_fixed_divisor_is_used_for_every_minibatch():
@@ -255,6 +267,17 @@ def test_what_is_wrong_is_said_in_one_sentence_before_anything_is_trained(change
         fit(**call)
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
     assert all((old == new).all() for old, new in zip(before, copied(net)))
+
+
+@pytest.mark.parametrize("wrong", [X, X.as_np_ndarray(), nd.ones((4, 1, 2, 2))])
+def test_a_layer_that_waits_for_its_shape_and_cannot_have_it_is_one_sentence_too(wrong):
+    net = nn.Sequential()
+    net.add(nn.Conv2D(3, 5), nn.Dense(3))
+    net.initialize()
+    for use in (lambda: fit(net, [(wrong, y)], None, 1, lr=0.1), lambda: evaluate_accuracy([(wrong, y)], net)):
+        with pytest.raises(ValueError, match="the network does not take minibatches X of mx") as raised:
+            use()
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(").")
 
 
 def test_minibatches_that_can_be_had_only_once_do_for_one_epoch():

@@ -21,7 +21,7 @@ _EXAMPLES = {
 }
 _OF_NBVAL = {"NBVAL_IGNORE_OUTPUT", "NBVAL_CHECK_OUTPUT", "NBVAL_RAISES_EXCEPTION", "NBVAL_SKIP"}
 _MARKER = re.compile(r'# (?P<name>NBVAL_TOLERANCE|NBVAL_FIGURE)(?: on lines with "(?P<line>[^"]+)")?:(?P<bounds>.*)')
-_BOUND = re.compile(r"(?P<key>\w+)=(?P<value>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
+_BOUND = re.compile(r"(?P<key>\w+)=(?P<value>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)", re.ASCII)
 
 
 _IN_METADATA = '{"atol": 0.02, "rtol": 0.001, "lines": {"Epoch 0": {"atol": 0.4}}, "figure": 0.1}'

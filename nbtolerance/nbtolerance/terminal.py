@@ -31,11 +31,13 @@ def as_shown(text: str) -> str:
 
 
 def _line(line):
-    shown: list[str] = []  # each place: the colours before its character, and the character
-    cursor, colours, end = 0, "", 0
+    # Each place: the colours before its character, and the character; None where it was erased, as all before `erased`.
+    shown: list[str | None] = []
+    cursor, colours, end, erased = 0, "", 0, 0
 
     def write(piece):
-        nonlocal cursor, colours
+        nonlocal cursor, colours, erased
+        erased = min(erased, cursor)
         for part in re.findall(rf"{COLOUR.pattern}|.", piece, re.DOTALL):
             if part.startswith("\x1b[") and len(part) > 1:
                 colours += part
@@ -51,14 +53,17 @@ def _line(line):
         elif control[0] == "\x08":
             del shown[max(0, len(shown) - 1) if cursor == len(shown) else len(shown) :]
             cursor = max(0, cursor - 1)
-        elif control[1] == "1":
-            shown[: cursor + 1] = [" "] * min(cursor + 1, len(shown))
-        elif control[1] == "2":
-            shown[:] = [" "] * cursor
         else:
-            del shown[cursor:]
+            if control[1] in ("1", "2"):
+                stop = min(cursor + 1, len(shown))
+                shown[erased:stop] = [None] * (stop - erased)
+                erased = max(erased, stop)
+            if control[1] != "1":
+                del shown[cursor:]
     write(line[end:])
-    return "".join(shown) + colours
+    while shown and shown[-1] is None:
+        shown.pop()
+    return "".join(" " if place is None else place for place in shown) + colours
 
 
 def visible(text: str) -> str:

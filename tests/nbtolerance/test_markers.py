@@ -59,6 +59,7 @@ def test_other_comments_are_none_of_ours(source):
         "# NBVAL_TOLERANCE: atol = 0.1",
         "# NBVAL_TOLERANCE: atol=-0.1",
         "# NBVAL_TOLERANCE: atol=nan",
+        "# NBVAL_TOLERANCE: atol=٠.٥",
         "# NBVAL_TOLERANCE: atol=inf",
         "# NBVAL_TOLERANCE: atol=0.1.2",
         "# NBVAL_TOLERANCE: atol=1e",

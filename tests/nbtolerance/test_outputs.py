@@ -287,6 +287,9 @@ def test_streams_are_compared_as_a_terminal_leaves_them():
     assert agree("", stream("abc\b\bX"), stream("aX")) and agree("", stream("abc\rX\bY"), stream("Ybc"))
     assert agree("", stream("100%\r\x1b[K1%"), stream("1%")) and agree("", stream("old\x1b[2K\rnew"), stream("new"))
     assert agree("", stream("\x1b[31mab\rc\x1b[0m"), stream("cb\x1b[0m"))
+    # Of what is erased not even its length stays, but for the place of what comes after it.
+    assert agree("", stream("step 9\x1b[2K\rnew"), stream("step 10\x1b[1K\rnew"))
+    assert agree("", stream("ab\x1b[2Kc"), stream("  c")) and agree("", stream("abc\rd\x1b[1K"), stream("  c"))
 
 
 def test_a_coloured_float_is_a_float_and_a_colour_is_compared():
