@@ -20,8 +20,8 @@ help:  ## this list
 venv:
 	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
 
-run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
-	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
+run: venv  ## execute every notebook (NOTEBOOKS="01 02": these; JOBS=1: in order), pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOKS)
 
 site: venv  ## the web pages from the recorded outputs, executing nothing (seconds), in build/html
 	@$(VENV_PYTHON) -m d2lhelpers site
