@@ -1,7 +1,8 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists all.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope
+# In the order of conftest.py, the longest files first, and not of how many tests they have.
+PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 NBVAL := --nbval --nbval-current-env
 # What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
 VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
