@@ -1,7 +1,8 @@
 # The two commands of the README are `make run` and `make test`; `make help` lists all.
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope
+# In the order of conftest.py, the longest files first, and not of how many tests they have.
+PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 NBVAL := --nbval --nbval-current-env
 # What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
 VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
@@ -20,8 +21,8 @@ help:  ## this list
 venv:
 	@$(PYTHON) bootstrap.py $(if $(filter file,$(origin PYTHON)),--any-python)
 
-run: venv  ## execute every notebook (NOTEBOOKS="01 02": these), pages under build/, a table at the end
-	@$(VENV_PYTHON) -m d2lhelpers run $(NOTEBOOKS)
+run: venv  ## execute every notebook (NOTEBOOKS="01 02": these; JOBS=1: in order), pages under build/, a table at the end
+	@$(VENV_PYTHON) -m d2lhelpers run $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOKS)
 
 site: venv  ## the web pages from the recorded outputs, executing nothing (seconds), in build/html
 	@$(VENV_PYTHON) -m d2lhelpers site

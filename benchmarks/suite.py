@@ -1,7 +1,8 @@
-"""How long `make run` and `make test` take, and each notebook in them.
+"""How long `make run` and `make test` take, and each notebook and file of tests in them.
 
-`make run` executes the notebooks one after the other; `make test` compares them, their solutions and runs all other
-tests in two processes side by side, so the seconds of its parts add up to more than its wall time.
+`make run` executes as many notebooks at a time as there are cores, with JOBS=1 one after the other; `make test`
+compares them, their solutions and runs all other tests in two processes side by side, so the seconds of the parts add
+up to more than the wall time. `make test` reads its own table: its longest files start first.
 
     python benchmarks/suite.py [--tiny] [--output FILE]
 """
@@ -24,17 +25,18 @@ from medians import rounded
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "suite.json"
 ROW = re.compile(r"^(\d\d_\w+) +([\d.]+) +ok", re.MULTILINE)
-NOTEBOOK = re.compile(r"notebooks\.(?P<name>(solutions\.)?\w+)\.ipynb")
 
 
 def commands(tiny, folder):
-    """The two commands; with ``tiny``, on the first notebook only."""
+    """What is measured; with ``tiny``, on the first notebook only."""
     if not tiny:
-        return {"make run": ["make", "run"], "make test": ["make", "test"]}
+        return {name: name.split() for name in ("make run JOBS=1", "make run", "make test")}
     notebook = "01_convolution"
+    run = [sys.executable, "-m", "d2lhelpers", "run", "--build", str(folder), notebook]
     plugin = ["--nbval", "--nbval-current-env"]
     return {
-        "make run": [sys.executable, "-m", "d2lhelpers", "run", "--build", str(folder), notebook],
+        "make run JOBS=1": [*run, "--jobs=1"],
+        "make run": run,
         "make test": [sys.executable, "-m", "pytest", *plugin, f"notebooks/{notebook}.ipynb", "tests/test_context.py"],
     }
 
@@ -49,11 +51,10 @@ def timed(command, environment):
 
 
 def seconds_of_tests(report):
-    """Seconds by notebook, and of the other tests together, of pytest's report in JUnit's format."""
+    """Seconds by file of pytest's report in JUnit's format."""
     seconds = collections.Counter()
     for case in ElementTree.parse(report).iter("testcase"):
-        notebook = NOTEBOOK.fullmatch(case.get("classname"))
-        seconds[notebook["name"].replace(".", "/") if notebook else "tests"] += float(case.get("time"))
+        seconds[case.get("file")] += float(case.get("time"))
     return {name: rounded(value) for name, value in sorted(seconds.items())}
 
 
@@ -61,25 +62,26 @@ def measure(tiny):
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
         # Without the test of the table that is being made, or no first table could be.
-        options = f"--junitxml={report} --deselect=tests/test_benchmark_suite.py"
+        options = f"--junitxml={report} -o junit_family=xunit1 --deselect=tests/test_benchmark_suite.py"
         environment = {**os.environ, "PYTEST_ADDOPTS": options}
-        wanted = commands(tiny, folder)
-        run, table = timed(wanted["make run"], environment)
-        test, _ = timed(wanted["make test"], environment)
-        return {
-            "make run": {"wall": run, "parts": {name: float(value) for name, value in ROW.findall(table)}},
-            "make test": {"wall": test, "parts": seconds_of_tests(report)},
-        }
+        measured = {}
+        for name, command in commands(tiny, folder).items():
+            wall, printed = timed(command, environment)
+            parts = {f"notebooks/{stem}.ipynb": float(seconds) for stem, seconds in ROW.findall(printed)}
+            measured[name] = {"wall": wall, "parts": parts or seconds_of_tests(report)}
+        return measured
 
 
 def show(report):
     """Print the report as one table."""
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
-    columns = [report[name]["parts"] for name in ("make run", "make test")]
-    print(f"{'seconds':<45}{'make run':>10}{'make test':>11}")
-    for name in sorted({*columns[0], *columns[1]}):
-        print(f"{name:<45}{columns[0].get(name, '-'):>10}{columns[1].get(name, '-'):>11}")
-    print(f"{'wall time':<45}{report['make run']['wall']:>10}{report['make test']['wall']:>11}")
+    columns = [report[name] for name in ("make run JOBS=1", "make run", "make test")]
+    print(f"{'seconds':<56}{'make run JOBS=1':>16}{'make run':>10}{'make test':>11}")
+    for name in sorted({name for column in columns for name in column["parts"]}):
+        one, run, test = (column["parts"].get(name, "-") for column in columns)
+        print(f"{name:<56}{one:>16}{run:>10}{test:>11}")
+    one, run, test = (column["wall"] for column in columns)
+    print(f"{'wall time':<56}{one:>16}{run:>10}{test:>11}")
 
 
 def main():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ def _data_fetch(arguments) -> int:
 def _run(arguments) -> int:
     from .runner import run_spine
 
-    return run_spine(arguments.notebooks, arguments.build, arguments.only)
+    return run_spine(arguments.notebooks, arguments.build, arguments.only, jobs=arguments.jobs)
 
 
 def _record(arguments) -> int:
@@ -70,6 +71,12 @@ def _status(arguments) -> int:
     from .recording import print_status
 
     return print_status(arguments.notebooks)
+
+
+def _jobs(text):
+    if not re.fullmatch("[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(f"expected how many notebooks run at a time, such as 2, got {text!r}")
+    return int(text)
 
 
 @contextlib.contextmanager
@@ -115,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--build", metavar="DIR", default=CHECKOUT / "build", help="where to (default: the checkout's build/)"
         )
+    run.add_argument(
+        "--jobs", metavar="N", type=_jobs, help="notebooks at a time (default: as many as there are cores)"
+    )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")
     record.add_argument("--sanitize-with", metavar="FILE", help="regular expressions to replace before comparing")

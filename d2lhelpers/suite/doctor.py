@@ -44,7 +44,7 @@ def print_lines(lines: list[Line]) -> int:
 
 
 def examine(checkout: Path) -> int:
-    """Check interpreter, packages, system libraries, MXNet, device, threads and data, and print a line of each.
+    """Check interpreter, packages, system libraries, MXNet, device, threads, memory and data, and print a line of each.
 
     Args:
         checkout: the project's root folder; what is not there (an installed package has none) is not checked.
@@ -57,7 +57,7 @@ def examine(checkout: Path) -> int:
     if system.verdict == "FAIL":  # neither MXNet nor NumPy can be loaded
         return print_lines([*lines, threads])
     # MXNet ends the process where it cannot read the variable.
-    return print_lines([*lines, *([] if threads.verdict == "FAIL" else _mxnet()), threads, *data_lines()])
+    return print_lines([*lines, *([] if threads.verdict == "FAIL" else _mxnet()), threads, _memory(), *data_lines()])
 
 
 def _interpreter() -> Line:
@@ -163,6 +163,24 @@ def _threads() -> Line:
         return Line("FAIL", "threads", what)
     number = os.environ["OMP_NUM_THREADS"]
     return Line("OK", "threads", f"OMP_NUM_THREADS={number}, {os.cpu_count()} cores")
+
+
+_NOTEBOOK_MEGABYTES = 1100  # a little more than the largest, that of CIFAR-10, has at its peak
+
+
+def _memory() -> Line:
+    free = _free_megabytes()
+    jobs = len(os.sched_getaffinity(0))
+    what = f"{free:,} MB free; `run` executes {jobs} notebooks at a time, with up to {_NOTEBOOK_MEGABYTES:,} MB each"
+    if free < jobs * _NOTEBOOK_MEGABYTES:
+        fewer = max(1, free // _NOTEBOOK_MEGABYTES)
+        return Line("NONE", "memory", f"{what}: `make run JOBS={fewer}`, or close other programs")
+    return Line("OK", "memory", what)
+
+
+def _free_megabytes() -> int:
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) // 1024
 
 
 def data_lines() -> list[Line]:

@@ -1,18 +1,21 @@
 """``run``: every notebook of the spine in a fresh kernel, its executed copy and its web page written to ``build/``.
 
-The committed notebooks are only read. Where real Fashion-MNIST cannot be had, its notebooks run on drawn garments, and
-the run, the copies, the pages and the index all say so.
+As many run at a time as there are cores, all in one event loop, which hands an interrupt on to each. The committed
+notebooks are only read. Where real Fashion-MNIST cannot be had, its notebooks run on drawn garments, and the run, the
+copies, the pages and the index all say so.
 """
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import datetime
 import os
 import sys
 import time
 from pathlib import Path
 
-from nbtolerance.execution import CELL_TIMEOUT, NotebookError, code_cells, execute
+from nbtolerance.execution import CELL_TIMEOUT, NotebookError, async_execute, code_cells, run_until_stopped
 from nbtolerance.files import read_notebook
 
 from ..data.errors import DataNotFoundError
@@ -31,10 +34,12 @@ def run_spine(
     build_dir: str | os.PathLike,
     only: list[str] | None = None,
     cell_timeout: float = CELL_TIMEOUT,
+    jobs: int | None = None,
 ) -> int:
     """Execute the spine, and write executed copies, web pages and an index.
 
     Progress goes to standard error, a table at the end to standard output. The first failing cell ends the run.
+    Several notebooks at a time begin with those that the README gives the most minutes; one at a time goes in order.
 
     Args:
         notebooks_dir: The folder that holds the spine and ``solutions/``; nothing in it is written.
@@ -42,6 +47,7 @@ def run_spine(
         only: Beginnings of the names of the notebooks to execute, such as ``05``; None or empty executes all. The
             pages of the others show their recorded outputs.
         cell_timeout: Seconds that one cell may take.
+        jobs: How many notebooks run at a time; None means as many as this process has cores.
 
     Returns:
         The exit status: 0 where every notebook ran or was skipped for want of its data, 1 where one failed or data are
@@ -73,27 +79,26 @@ def run_spine(
         print(paint(notice, "yellow"), end="\n\n", flush=True)
 
     site = Site(entries, solved, notebooks_dir, build_dir)
+    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    if jobs > 1:
+        queue.sort(key=lambda entry: -float(site.minutes.get(entry.path.name, 0)))
     status, failure, started = 0, None, time.monotonic()
     progress = Progress(sum(len(code_cells(entry.notebook)) for entry in queue if entry.state is State.NOT_RUN))
     try:
-        for entry in queue:
-            if entry.state is not State.SKIPPED:
-                _run(entry, progress, cell_timeout)
-                site.write_copy(entry)
-            progress.finished(entry.path.stem, entry.result)
+        run_until_stopped(_run_all(queue, jobs, site, progress, cell_timeout))
     except NotebookError as error:
         status, failure = 1, error
     except OSError as error:
         status, failure = 1, cannot_build(build_dir, error)
     except KeyboardInterrupt as error:
         status = getattr(error, "exit_status", 130)
-        entry.detail = "stopped"
     finally:
         progress.close()
     if status <= 1:
         try:
-            if isinstance(failure, NotebookError):
-                site.write_copy(entry)
+            for entry in entries:
+                if entry.state is State.FAILED:
+                    site.write_copy(entry)
             seconds = time.monotonic() - started
             about = f"Run on {datetime.datetime.now():%Y-%m-%d %H:%M} in {seconds:.0f} s with {versions()}."
             site.write_pages(about, notices)
@@ -145,10 +150,34 @@ def _plan_data(entries):
     ]
 
 
-def _run(entry, progress, cell_timeout):
+async def _run_all(queue, jobs, site, progress, cell_timeout):
+    """Execute the notebooks, so many at a time; the first error, or an interrupt, ends them all."""
+
+    async def work():
+        while queue:
+            entry = queue.pop(0)
+            if entry.state is not State.SKIPPED:
+                await _run(entry, progress, cell_timeout)
+                site.write_copy(entry)
+            progress.finished(entry.path.stem, entry.result)
+
+    tasks = [asyncio.ensure_future(work()) for _ in range(jobs)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        queue.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # until their kernels are gone
+
+
+async def _run(entry, progress, cell_timeout):
     """Execute one notebook; ``entry`` holds the outcome also after an error."""
     entry.notebook.metadata.get("d2lhelpers", {}).pop("stamp", None)  # it speaks of the recorded outputs
-    count, began = len(code_cells(entry.notebook)), time.monotonic()
+    recorded, count, began = copy.deepcopy(entry.notebook), len(code_cells(entry.notebook)), time.monotonic()
 
     def on_cell(number, cell_id):
         progress.advance(min(1, number - 1))
@@ -156,7 +185,7 @@ def _run(entry, progress, cell_timeout):
 
     progress.starting(entry.path.stem)
     try:
-        execute(
+        await async_execute(
             entry.notebook,
             entry.path,
             environment={**kernel_environment(), **({ENVIRONMENT: SYNTHETIC} if entry.stand_in else {})},
@@ -168,6 +197,9 @@ def _run(entry, progress, cell_timeout):
         cell_id = f" ({error.cell_id})" if error.cell_id else ""
         where = "" if error.cell_number is None else f"code cell {error.cell_number}{cell_id}: "
         entry.state, entry.detail = State.FAILED, f"{where}{error.name}"
+        raise
+    except asyncio.CancelledError:
+        entry.notebook, entry.detail = recorded, "stopped"
         raise
     finally:
         entry.seconds = time.monotonic() - began

@@ -121,6 +121,10 @@ class Site:
         self.root = Path(notebooks_dir).resolve().parent
         self.copies, self.html = Path(build_dir) / "notebooks", Path(build_dir) / "html"
         self.index = self.html / "index.html"
+        self.readme = self.root / "README.md"
+        text = self.readme.read_text("utf-8") if self.readme.is_file() else ""
+        self.introduction, self.sections = _read_readme(text)
+        self.minutes = _minutes(self.sections.get("The notebooks", ""))
         self.documents = [path for pattern in _DOCUMENTS for path in sorted(self.root.glob(pattern))]
         self.plain_files = [self.root / name for name in _PLAIN_FILES if (self.root / name).is_file()]
         self.pages = {entry.path.resolve(): self._page(entry.path) for entry in entries}
@@ -161,9 +165,6 @@ class Site:
         """
         from . import pages  # slow to import: after the kernels
 
-        readme = self.root / "README.md"
-        introduction, sections = _read_readme(readme.read_text("utf-8") if readme.is_file() else "")
-        minutes = _minutes(sections.get("The notebooks", ""))
         titles = [pages.opening(entry.notebook)[0] or entry.path.stem for entry in self.entries]
         links = [pages.Link(title, f"{entry.path.stem}.html") for title, entry in zip(titles, self.entries)]  # noqa: B905
         rows = []
@@ -185,7 +186,7 @@ class Site:
                     address=links[i].address,
                     sentence=pages.opening(entry.notebook)[1],
                     solutions=f"solutions/{solutions[0].stem}.html" if solutions else None,
-                    minutes=minutes.get(entry.path.name, ""),
+                    minutes=self.minutes.get(entry.path.name, ""),
                     seconds=_ran_or_not(entry, seconds_shown(entry)),
                     result=_ran_or_not(entry, entry.result),
                     kind=entry.state.colour or "",
@@ -204,17 +205,17 @@ class Site:
             about=about,
             notices=[pages.Banner("yellow", "", notice) for notice in notices],
             lines=last_lines(self.entries),
-            introduction=introduction,
+            introduction=self.introduction,
             sections=[
                 pages.Section(title, text)
                 for title, text in {
-                    "The map": sections.get("The map", ""),
+                    "The map": self.sections.get("The map", ""),
                     "Where the data came from": _data_sources(),
                     "Further pages": self._further_pages(),
                 }.items()
                 if text
             ],
-            source=readme,
+            source=self.readme,
             pages=self.pages,
         )
 

@@ -77,6 +77,8 @@ def report_error(error: Exception, status: int) -> int:
 class Progress:
     """A progress bar on standard error that names notebook and cell; without a terminal, one line a notebook.
 
+    Of several notebooks that run side by side it names the numbers, as far as the line is wide.
+
     Args:
         total: The number of code cells to come, in all notebooks together.
         stream: Where it goes; None means standard error.
@@ -85,6 +87,7 @@ class Progress:
     def __init__(self, total: int, stream=None):  # noqa: D107 (see the class)
         self._stream = stream or sys.stderr
         self._bar = None
+        self._running: dict[str, tuple[str, str]] = {}  # by notebook: how far it is, and the cell's id
         if self._stream.isatty():
             # A terminal that does not know its size says 0 by 0, and tqdm would draw nothing.
             known = bool(os.get_terminal_size(self._stream.fileno()).columns)
@@ -100,13 +103,21 @@ class Progress:
 
     def starting(self, notebook: str) -> None:
         """Say that a notebook's kernel starts."""
-        if self._bar is not None:
-            self._bar.set_description_str(f"{notebook} [kernel starts]")
+        self._now(notebook, "[kernel starts]", "")
 
     def cell(self, notebook: str, number: int, count: int, cell_id: str) -> None:
         """Say which code cell begins: ``number`` of ``count`` in ``notebook``."""
-        if self._bar is not None:
-            self._bar.set_description_str(f"{notebook} [{number}/{count}] {cell_id}")
+        self._now(notebook, f"[{number}/{count}]", cell_id)
+
+    def _now(self, notebook, where, cell_id):
+        self._running[notebook] = (where, cell_id)
+        if self._bar is None:
+            return
+        if len(self._running) == 1:
+            self._bar.set_description_str(f"{notebook} {where} {cell_id}".rstrip())
+        else:
+            parts = (f"{name.partition('_')[0]} {where}" for name, (where, _) in sorted(self._running.items()))
+            self._bar.set_description_str(", ".join(parts))
 
     def advance(self, cells: int = 1) -> None:
         """Count code cells as done."""
@@ -120,6 +131,7 @@ class Progress:
 
     def finished(self, notebook: str, result: str) -> None:
         """Say that a notebook is done."""
+        self._running.pop(notebook, None)
         if self._bar is None:
             print(f"{notebook}: {result}", file=self._stream, flush=True)
 

@@ -14,9 +14,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import zmq.asyncio
 from jupyter_client import AsyncKernelManager
@@ -36,8 +36,10 @@ __all__ = [
     "NotebookError",
     "Session",
     "Stopped",
+    "async_execute",
     "code_cells",
     "execute",
+    "run_until_stopped",
 ]
 
 CELL_TIMEOUT = 1800
@@ -64,6 +66,8 @@ class Kernel(IPKernelApp):
 
 Kernel.launch_instance()
 """
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -128,7 +132,25 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def execute(
+def execute(notebook: NotebookNode, path: str | os.PathLike, **options) -> Execution:
+    """Execute a notebook in place, in an event loop of its own; its file is not written.
+
+    Args:
+        notebook: The notebook.
+        path: The notebook's file.
+        **options: As of ``async_execute``.
+
+    Returns:
+        What C code wrote, and the answers.
+
+    Raises:
+        NotebookError: A cell failed or took too long, or the kernel died or did not start.
+        Stopped: Ctrl-C or SIGTERM came. In every case the kernel is gone.
+    """
+    return run_until_stopped(async_execute(notebook, path, **options))
+
+
+async def async_execute(
     notebook: NotebookNode,
     path: str | os.PathLike,
     *,
@@ -138,7 +160,7 @@ def execute(
     on_cell: Callable[[int, str | None], None] | None = None,
     on_tick: Callable[[], None] | None = None,
 ) -> Execution:
-    """Execute a notebook in place; its file is not written.
+    """Execute a notebook in place, beside others in one event loop; its file is not written.
 
     Args:
         notebook: The notebook. Its code cells get new outputs and the counts 1 … n; after an error, those up to it.
@@ -155,12 +177,8 @@ def execute(
 
     Raises:
         NotebookError: A cell failed or took too long, or the kernel died or did not start.
-        Stopped: Ctrl-C or SIGTERM came. In every case the kernel is gone.
+        asyncio.CancelledError: The task was cancelled. In every case the kernel is gone.
     """
-    return asyncio.run(_stoppable(_run(notebook, path, environment, cell_timeout, questions or {}, on_cell, on_tick)))
-
-
-async def _run(notebook, path, environment, cell_timeout, questions, on_cell, on_tick):
     session = Session(notebook, path, environment={**os.environ, **(environment or {})}, cell_timeout=cell_timeout)
     ticking = asyncio.ensure_future(_tick(on_tick)) if on_tick else None
     try:
@@ -168,7 +186,7 @@ async def _run(notebook, path, environment, cell_timeout, questions, on_cell, on
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type == "code":
                 await session.run_cell(index, on_cell)
-        answers = await session.ask(questions)
+        answers = await session.ask(questions or {})
         await session.shut_down()
         return Execution(session.direct_outputs, answers)
     finally:
@@ -177,6 +195,21 @@ async def _run(notebook, path, environment, cell_timeout, questions, on_cell, on
         await session.kill()
         for index in session.executed:
             notebook.cells[index].outputs = session.outputs_of(index)
+
+
+def run_until_stopped(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine in an event loop of its own; on SIGINT or SIGTERM cancel it, and let it clean up.
+
+    Args:
+        work: The coroutine.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM came. Every other exception is the coroutine's.
+    """
+    return asyncio.run(_stoppable(work))
 
 
 async def _tick(on_tick):
@@ -201,7 +234,7 @@ async def _stoppable(work):
             handled.append(number)
     try:
         return await work
-    except BaseException:  # nbclient turns a cancelled cell into a dead kernel
+    except BaseException:  # what came of it while it cleaned up
         if received:
             raise Stopped(received[0]) from None
         raise
@@ -335,6 +368,7 @@ class Session:
 
         Raises:
             NotebookError: The cell failed or took too long, or the kernel died.
+            asyncio.CancelledError: The task was cancelled.
         """
         cell = self.notebook.cells[index]
         self.executed.append(index)
@@ -354,6 +388,8 @@ class Session:
         except CellTimeoutError:
             raise self._error("Timeout", f"the cell took longer than {self._client.timeout} s") from None
         except DeadKernelError:
+            if await self._manager.is_alive():  # to nbclient a cell that was cancelled is a kernel that died
+                raise asyncio.CancelledError from None
             raise self._error("DeadKernel", await self._cause_of_death(), self._last_words()) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # what a display sent is no valid output
             raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({error!r})") from error

@@ -138,8 +138,29 @@ def test_an_unknown_data_set_is_named(no_data, capsys):
 def test_the_doctor_finds_this_environment_well(no_data, capsys):
     assert main(["doctor"]) == 0
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
-    assert list(lines) == ["Python", "packages", "system", "MXNet", "device", "threads", *data.DATA_SETS]
+    assert list(lines) == ["Python", "packages", "system", "MXNet", "device", "threads", "memory", *data.DATA_SETS]
     assert "1.9.1" in lines["MXNet"] and "OMP_NUM_THREADS=" in lines["threads"] and "cpu(0)" in lines["device"]
+
+
+def test_the_doctor_tells_how_many_notebooks_fit_into_memory(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert doctor._free_megabytes() > 0
+    for free, verdict, end in (
+        (5000, "OK", "1,100 MB each"),
+        (2300, "NONE", "`make run JOBS=2`, or close other programs"),
+    ):
+        monkeypatch.setattr(doctor, "_free_megabytes", lambda free=free: free)
+        line = doctor._memory()
+        assert line.verdict == verdict and line.text.startswith(f"{free:,} MB free; `run` executes 4 notebooks")
+        assert line.text.endswith(end)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", ""])
+def test_jobs_are_a_whole_number(number, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", f"--jobs={number}"])
+    assert stop.value.code == 2
+    assert f"expected how many notebooks run at a time, such as 2, got {number!r}" in capsys.readouterr().err
 
 
 def test_the_doctor_fails_on_a_forced_gpu_that_is_not_there(no_data, monkeypatch, capsys):

@@ -1,8 +1,11 @@
+import asyncio
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 from d2lhelpers.data import DATA_SETS, DataCorruptError, DataNotFoundError
 from d2lhelpers.suite import needs, runner
@@ -14,7 +17,9 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from nbtolerance.execution import NotebookError, Stopped
+from nbtolerance.execution import NotebookError
+
+from ..nbtolerance.test_execution import running
 
 EPOCHS = "for epoch in range(3):\n    print(f'Epoch {epoch}. Loss : 0.5, Train acc : 0.8, Test acc : 0.{epoch}')"
 
@@ -43,8 +48,8 @@ class Project:
             notebook.metadata["d2lhelpers"] = ours
         nbformat.write(notebook, self.notebooks / name)
 
-    def run(self, **options):
-        return run_spine(self.notebooks, self.build, **options)
+    def run(self, jobs=1, **options):
+        return run_spine(self.notebooks, self.build, jobs=jobs, **options)
 
     def files(self, folder):
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -70,15 +75,19 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def no_kernel(monkeypatch):
-    """Counts the notebooks that would be executed, and executes none; ``effects`` are raised in their order."""
+    """Counts the notebooks that would be executed, and executes none; ``effects`` are errors or signals, in order."""
     executed, effects = [], []
 
-    def execute(notebook, path, **options):
+    async def async_execute(notebook, path, **options):
         executed.append((path.name, options["environment"]))
-        if effects and (effect := effects.pop(0)):
+        effect = effects.pop(0) if effects else None
+        if isinstance(effect, Exception):
             raise effect
+        if effect:
+            os.kill(os.getpid(), effect)
+            await asyncio.sleep(60)
 
-    monkeypatch.setattr(runner, "execute", execute)
+    monkeypatch.setattr(runner, "async_execute", async_execute)
     return executed, effects
 
 
@@ -237,17 +246,97 @@ def test_a_named_root_without_other_data_skips_what_needs_them(project, no_kerne
     assert [row[2] for row in rows(capsys.readouterr().out)] == ["ok", "ok", "skipped: no data set cifar-10-sample"]
 
 
-@pytest.mark.parametrize(
-    "stopped, status",
-    [(KeyboardInterrupt(), 130), (Stopped(2), 130), (Stopped(15), 143)],
-    ids=["ctrl-c", "int", "term"],
-)
-def test_a_stopped_run_says_so(project, no_kernel, capsys, stopped, status):
-    no_kernel[1][:] = [None, stopped]
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_so(project, no_kernel, capsys, number, status):
+    no_kernel[1][:] = [None, number]
     assert project.run() == status
     out, err = capsys.readouterr()
     assert [row[2] for row in rows(out)] == ["ok", "not run: stopped", "not run"]
     assert "stopped; no kernel is left running" in err and not (project.build / "html").exists()
+
+
+def meeting(name, other, then=""):
+    """Source of a cell that ends only while the other one of two runs as well."""
+    return (
+        f"import os, pathlib, time\npathlib.Path('../{name}').write_text(str(os.getpid()))\n"
+        f"while not pathlib.Path('../{other}').exists():\n    time.sleep(0.01)\n{then}"
+    )
+
+
+FOR_EVER = "time.sleep(600)"
+
+
+@pytest.mark.slow
+def test_several_at_a_time_leave_what_one_after_the_other_does(project, capsys):
+    project.write("01_first.ipynb", meeting("first", "lenet", "print('both')"), title="1. First")
+    project.write(
+        "05_lenet.ipynb", meeting("lenet", "first"), EPOCHS, title="5. LeNet", shows=LAST_EPOCH | {"cell": "cell-2"}
+    )
+    assert project.run(jobs=2) == 0
+    out, err = capsys.readouterr()
+    assert [row[::2] for row in rows(out)] == [["01_first", "ok"], ["05_lenet", "ok"], ["08_last", "ok"]]
+    assert sorted(err.splitlines()) == ["01_first: ok", "05_lenet: ok", "08_last: ok"]
+    assert "LeNet, last epoch: Epoch 2." in out and "both" in project.page("01_first.html")
+    assert sorted(project.files(project.build / "notebooks")) == ["01_first.ipynb", "05_lenet.ipynb", "08_last.ipynb"]
+
+
+@pytest.mark.slow
+def test_a_failing_cell_ends_the_others_too(project, capsys):
+    project.write("01_first.ipynb", "print('a new' + ' output')", meeting("first", "lenet", FOR_EVER), title="1. First")
+    project.write("05_lenet.ipynb", meeting("lenet", "first", "raise ValueError('expected 2')"), title="5. LeNet")
+    assert project.run(jobs=2) == 1
+    out, err = capsys.readouterr()
+    assert [row[0:3:2] for row in rows(out)] == [
+        ["01_first", "not run: stopped"],
+        ["05_lenet", "failed: code cell 1 (cell-1): ValueError"],
+        ["08_last", "not run"],
+    ]
+    assert (
+        err.count("FAILED") == 1 and "FAILED 05_lenet.ipynb, code cell 1 (id cell-1): ValueError: expected 2\n" in err
+    )
+    assert sorted(project.files(project.build / "notebooks")) == ["05_lenet.ipynb"]
+    assert "a new output" not in project.page("01_first.html"), "the page shows what is recorded"
+    assert not running(int((project.notebooks.parent / "first").read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_all_that_run(project, number):
+    project.write("01_first.ipynb", meeting("first", "lenet", FOR_EVER))
+    project.write("05_lenet.ipynb", meeting("lenet", "first", FOR_EVER))
+    command = [sys.executable, "-m", "d2lhelpers", "run", "--jobs", "2", "--notebooks", project.notebooks]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*command, "--build", project.build], **pipes)
+    files = [project.notebooks.parent / name for name in ("first", "lenet")]
+    while not all(file.exists() and file.read_text() for file in files):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert [row[2] for row in rows(out)] == ["not run: stopped", "not run: stopped", "not run"]
+    assert err == "stopped; no kernel is left running, and the pages are not up to date\n"
+    assert not any(running(int(file.read_text())) for file in files)
+
+
+@pytest.mark.parametrize("jobs, order", [(1, ["01", "05", "08"]), (2, ["08", "05", "01"])])
+def test_several_at_a_time_begin_with_the_longest(project, no_kernel, jobs, order):
+    table = "| [1](notebooks/01_first.ipynb) | a | 0.1 |\n| [8](notebooks/08_last.ipynb) | b | 2.0 |\n"
+    table += "| [5](notebooks/05_lenet.ipynb) | c | 1.5 |\n"
+    (project.notebooks.parent / "README.md").write_text(f"# T\n\n## The notebooks\n\n{table}")
+    assert project.run(jobs=jobs) == 0
+    assert [name[:2] for name, _ in no_kernel[0]] == order
+
+
+def test_as_many_at_a_time_as_there_are_cores(project, monkeypatch):
+    meant = []
+
+    async def run_all(queue, jobs, *_):
+        meant.append(jobs)
+
+    monkeypatch.setattr(runner, "_run_all", run_all)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5, 7})
+    assert project.run(jobs=None) == 0 and meant == [3]
 
 
 def test_a_kernel_that_does_not_start_is_no_cells_fault(project, no_kernel, capsys):
@@ -346,6 +435,18 @@ def test_a_terminal_sees_notebook_cell_count_and_time(terminal, monkeypatch):
     seen = terminal.getvalue()
     assert "05_lenet [kernel starts]" in seen and "05_lenet [2/3] train-lenet" in seen
     assert re.search(r"1/3 cells, \d\d:\d\d", seen) and "ok" not in seen
+
+
+def test_a_terminal_sees_all_that_run_at_a_time(terminal):
+    progress = Progress(9, terminal)
+    progress.starting("05_lenet")
+    progress.cell("05_lenet", 2, 3, "train-lenet")
+    progress.starting("08_last")
+    assert "05 [2/3], 08 [kernel starts]  " in terminal.getvalue()
+    progress.finished("05_lenet", "ok")
+    progress.cell("08_last", 1, 6, "only-one")
+    progress.close()
+    assert "08_last [1/6] only-one  " in terminal.getvalue()
 
 
 def test_tables_and_colours(terminal, monkeypatch):
