@@ -146,7 +146,14 @@ class Site:
         if importlib.util.find_spec("pdoc") is None:
             return _NO_PDOC
         # In a process of its own: pdoc imports everything, MXNet included.
-        options = ["--docformat", "google", "--no-search", "--no-show-source", "-t", str(Path(__file__).with_name("templates"))]
+        options = [
+            "--docformat",
+            "google",
+            "--no-search",
+            "--no-show-source",
+            "-t",
+            str(Path(__file__).with_name("templates")),
+        ]
         command = [sys.executable, "-m", "pdoc", *options, "-o", str(self.html / "api"), *_api_modules()]
         done = subprocess.run(command, capture_output=True, text=True)
         return (
