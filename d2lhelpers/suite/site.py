@@ -224,7 +224,19 @@ class Site:
             ],
             source=readme,
             pages=self.pages,
+            entries=self._entries(pages),
         )
+
+    def _entries(self, pages):
+        """What the search finds: the terms of the glossary, then the headings of all pages."""
+        written = [page for page in self.pages.values() if page.suffix == ".html" and page != self.index]
+        written += sorted((self.html / "api").rglob("*.html"))
+        glossary, terms = self.root / "docs" / "glossary.md", []
+        rows = re.findall(_TERM, glossary.read_text("utf-8") if glossary.is_file() else "", re.MULTILINE)
+        for english, chinese, sentence, notebook in rows:
+            page = self.pages.get((glossary.parent / notebook).resolve(), self.pages[glossary.resolve()])
+            terms.append(pages.Found(f"{english} {chinese}", sentence, page.relative_to(self.html).as_posix()))
+        return terms + [entry for page in dict.fromkeys(written) for entry in pages.headings(page, self.index)]
 
     def _further_pages(self):
         """A list of the documents and of the API pages, as Markdown with links relative to the README."""
@@ -238,6 +250,7 @@ class Site:
         return "\n".join(lines)
 
 
+_TERM = r"^\| *([^|]+?) *\| *([^|]+?) *\| *([^|]+?) *\| *\[\d+\]\(([^)]+)\) *\|$"  # a row of the glossary
 _NO_PDOC = "skipped, no pdoc"
 _STAND_IN_HEAD = "Stand-in data."
 _STAND_IN_TEXT = (

@@ -265,3 +265,29 @@ def test_a_broken_link_is_found(chromium, ids):
     page.set_content("".join(f"<a href='{HTML.as_uri()}/{link}'>x</a>" for link in links))
     assert len(broken_links(page, ids)) == len(links)
     page.close()
+
+
+def results(page, query):
+    page.fill("#search", query)
+    return page.locator("#found li").all_text_contents()
+
+
+def test_the_search_finds_terms_headings_and_functions(chromium):
+    page, complaints = opened(chromium, (HTML / "index.html").as_uri())
+    assert results(page, "步幅")[0].startswith("stride 步幅")
+    assert any(found.endswith("2. Padding and stride") for found in results(page, "why pad"))
+    assert "evaluate_accuracy d2lhelpers.metrics" in results(page, "evaluate_acc")
+    assert results(page, "nothing like this") == [] and "Nothing is called so." in page.inner_text("#found")
+    assert results(page, " ") == []
+    page.fill("#search", "dilation")
+    page.click("#found a >> nth=0")
+    assert page.url == (HTML / "02_padding_and_stride.html").as_uri()
+    assert complaints == []
+    page.close()
+
+
+def test_without_scripts_there_is_no_search_and_all_the_rest(chromium):
+    page = chromium.new_context(java_script_enabled=False).new_page()
+    page.goto((HTML / "index.html").as_uri())
+    assert not page.is_visible("#search") and page.is_visible("text=The map")
+    page.close()
