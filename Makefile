@@ -6,12 +6,13 @@ PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 NBVAL := --nbval --nbval-current-env
 # What stands in for other machines. The waiting threads sleep: two processes with two threads each are too many to spin.
 VARIANTS := "OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE" DNNL_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=SSE41
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 # A checkout with real data in ../shared/datasets uses them, unless the variable says otherwise.
 ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run site test style check coverage variants lab record status bench spread wheel fresh lock venv
+.PHONY: help run site test browser style check coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -29,6 +30,13 @@ site: venv  ## the web pages from the recorded outputs, executing nothing (secon
 
 test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
 	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)
+
+browser: venv  ## the pages and JupyterLab in a real Chromium (installs Playwright in .venv; CHROMIUM=program)
+	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install \
+	chromium) or name it with CHROMIUM=/path/to/chrome" >&2; exit 1; }
+	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
+	@$(VENV_PYTHON) -m d2lhelpers site
+	@CHROMIUM="$(CHROMIUM)" $(VENV_PYTHON) -m pytest tests/browser/pages.py tests/browser/lab.py
 
 check: venv style  ## the quick loop: style, types and the unit tests, no notebook
 	@$(PYTEST) tests -m "not slow"
@@ -72,8 +80,10 @@ wheel: venv  ## both packages as wheels in dist/
 fresh:  ## the README's two commands in a bare Debian stable and testing; needs root and debootstrap
 	@$(PYTHON) tests/fresh.py $(SUITES) --notebooks "$(NOTEBOOKS)" --tests "$(TESTS)"
 
-lock:  ## resolve requirements.lock again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
-	uv pip compile pyproject.toml --extra suite --extra notebooks --extra site --extra test --extra build \
-	  --no-emit-package nbtolerance --universal --python-version 3.9 \
-	  --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) -o requirements.lock \
-	  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"
+LOCK := uv pip compile --universal --python-version 3.9 --generate-hashes --no-annotate --quiet $(if $(UPGRADE),--upgrade) \
+  --custom-compile-command "make lock   (needs uv, https://docs.astral.sh/uv; the overrides are in pyproject.toml)"
+
+lock:  ## resolve both locks again, with as few changes as can be (UPGRADE=1: the newest of all); needs uv
+	$(LOCK) pyproject.toml --extra suite --extra notebooks --extra site --extra test --extra build \
+	  --no-emit-package nbtolerance -o requirements.lock
+	$(LOCK) --group browser --constraint requirements.lock -o requirements-browser.lock

@@ -185,7 +185,7 @@ class CrossCorrelation2D(nn.Block):
     Args:
         kernel_size: height and width of the kernel: an integer or a pair, at least 1.
         use_bias: whether there is a bias.
-        weight_initializer: initializer of the weight; None takes the one that ``initialize`` is called with.
+        weight_initializer: initializer of the weight; None takes the one that ``net.initialize`` is called with.
 
     Attributes:
         weight: parameter of shape kernel_size.

@@ -196,6 +196,27 @@ def test_outputs_hold_no_place_of_one_machine(path):
             assert not re.search(r"/(home|root|tmp|work|usr)/| at 0x[0-9a-f]+|\d\d:\d\d:\d\d", text)
 
 
+def is_sentence(text):
+    """Whether a picture's text says what it shows: a sentence of five words or more, not a name."""
+    return bool(re.fullmatch(r"[A-Z0-9](\S* ){4}.*[.?!]", text, re.DOTALL))
+
+
+@every_notebook
+def test_every_picture_is_described_in_its_cells_metadata(path):
+    cells = [
+        cell
+        for cell in read(path)["cells"]
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert [cell["id"] for cell in cells if not is_sentence(cell["metadata"].get("alt", ""))] == []
+
+
+@pytest.mark.parametrize("text", ["", "Figure: loss curve.", "loss-curve", "The loss falls and then rises"])
+def test_what_is_no_description_is_found(text):
+    assert not is_sentence(text) and is_sentence("The loss falls and then rises.")
+
+
 @every_notebook
 def test_no_statement_ends_in_a_semicolon(path):
     assert [line for source in sources(path, "code") for line in source.splitlines() if line.endswith(";")] == []

@@ -1,13 +1,17 @@
 """Web pages of notebooks and documents, and their index: each one file, readable without network and JavaScript.
 
-nbconvert turns the cells into HTML and latex2mathml the formulas into MathML, which browsers draw by themselves; the
-page around them and the links between pages are made here.
+The one script is the index page's search, which is not there without it. nbconvert turns the cells into HTML and
+latex2mathml the formulas into MathML, which browsers draw by themselves; the page around them and the links between
+pages are made here.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import html
+import json
 import logging
 import os
 import re
@@ -26,7 +30,18 @@ from pygments.formatters import HtmlFormatter
 
 from .files import write_text
 
-__all__ = ["Banner", "IndexRow", "Link", "Section", "opening", "write_document", "write_index", "write_page"]
+__all__ = [
+    "Banner",
+    "Found",
+    "IndexRow",
+    "Link",
+    "Section",
+    "headings",
+    "opening",
+    "write_document",
+    "write_index",
+    "write_page",
+]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -72,6 +87,37 @@ class Section(NamedTuple):
 
     title: str
     text: str
+
+
+class Found(NamedTuple):
+    """What the search can find: a text, what to know about it, and the address, relative to the index page."""
+
+    text: str
+    note: str
+    address: str
+
+
+def headings(page: Path, home: Path) -> list[Found]:
+    """Read the headings that can be linked to from a page.
+
+    Args:
+        page: A page's file.
+        home: The index page's file.
+
+    Returns:
+        Each heading with the page's title.
+    """
+    text = page.read_text("utf-8")
+    title = _plain(text.partition("<title>")[2].partition("</title>")[0])
+    found = re.findall(r'<h([1-6])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', text, re.DOTALL)
+    return [
+        Found(_plain(re.sub(r'<a class="anchor-link".*', "", heading)), title, f"{_address(page, home)}#{name}")
+        for _, name, heading in found
+    ]
+
+
+def _plain(text):
+    return html.unescape(re.sub(r"<[^>]*>", "", text)).strip()
 
 
 def opening(notebook: NotebookNode) -> tuple[str, str]:
@@ -166,6 +212,7 @@ def write_index(
     sections: Sequence[Section] = (),
     source: Path = Path("README.md"),
     pages: dict[Path, Path] | None = None,
+    entries: Sequence[Found] = (),
 ) -> None:
     """Write the index page.
 
@@ -179,8 +226,10 @@ def write_index(
         sections: What follows the table.
         source: The file that links in introduction and sections are relative to.
         pages: For each file (resolved) that has a page, the page's file.
+        entries: What the search finds; without any there is no search.
     """
     rewrite = _rewrite(source, target, pages or {})
+    script = (_TEMPLATES / "search.js").read_text("utf-8")
     rows = [
         row._replace(sentence=_inline_html(row.sentence, _rewrite(row.source or source, target, pages or {})))
         for row in rows
@@ -198,6 +247,9 @@ def write_index(
         ],
         timed=any(row.minutes for row in rows),
         ran=any(row.result for row in rows),
+        entries=entries and markupsafe.Markup(json.dumps(entries, ensure_ascii=False).replace("<", "\\u003c")),
+        script=markupsafe.Markup(script),
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     write_text(target, page)
 

@@ -150,7 +150,15 @@ class Site:
         if importlib.util.find_spec("pdoc") is None:
             return _NO_PDOC
         # In a process of its own: pdoc imports everything, MXNet included.
-        command = [sys.executable, "-m", "pdoc", "--docformat", "google", "-o", str(self.html / "api"), *_api_modules()]
+        options = [
+            "--docformat",
+            "google",
+            "--no-search",
+            "--no-show-source",
+            "-t",
+            str(Path(__file__).with_name("templates")),
+        ]
+        command = [sys.executable, "-m", "pdoc", *options, "-o", str(self.html / "api"), *_api_modules()]
         done = subprocess.run(command, capture_output=True, text=True)
         return (
             f"pdoc failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}" if done.returncode else None
@@ -217,7 +225,19 @@ class Site:
             ],
             source=self.readme,
             pages=self.pages,
+            entries=self._entries(pages),
         )
+
+    def _entries(self, pages):
+        """What the search finds: the terms of the glossary, then the headings of all pages."""
+        written = [page for page in self.pages.values() if page.suffix == ".html" and page != self.index]
+        written += sorted((self.html / "api").rglob("*.html"))
+        glossary, terms = self.root / "docs" / "glossary.md", []
+        rows = re.findall(_TERM, glossary.read_text("utf-8") if glossary.is_file() else "", re.MULTILINE)
+        for english, chinese, sentence, notebook in rows:
+            page = self.pages.get((glossary.parent / notebook).resolve(), self.pages[glossary.resolve()])
+            terms.append(pages.Found(f"{english} {chinese}", sentence, page.relative_to(self.html).as_posix()))
+        return terms + [entry for page in dict.fromkeys(written) for entry in pages.headings(page, self.index)]
 
     def _further_pages(self):
         """A list of the documents and of the API pages, as Markdown with links relative to the README."""
@@ -231,6 +251,7 @@ class Site:
         return "\n".join(lines)
 
 
+_TERM = r"^\| *([^|]+?) *\| *([^|]+?) *\| *([^|]+?) *\| *\[\d+\]\(([^)]+)\) *\|$"  # a row of the glossary
 _NO_PDOC = "skipped, no pdoc"
 _STAND_IN_HEAD = "Stand-in data."
 _STAND_IN_TEXT = (

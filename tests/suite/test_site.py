@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import json
 import re
 import sys
 from html import unescape
@@ -65,7 +68,10 @@ def project(tmp_path, monkeypatch):
         "README.md": README,
         "README.zh-CN.md": "# 笔记本\n\n[English](README.md)\n",
         "LICENSE": "You may <do> it.\n",
-        "docs/glossary.md": "# The glossary\n\n[One](../notebooks/01_first.ipynb#Part): $x^2$.\n\n## A busy day, too\n",
+        "docs/glossary.md": "# The glossary\n\n[One](../notebooks/01_first.ipynb#Part): $x^2$.\n\n"
+        "## A busy day, too\n\n"
+        "| English | 中文 | in one sentence | met in |\n|---|---|---|---|\n"
+        "| stride | 步幅 | A step </script>. | [02](../notebooks/02_second.ipynb) |\n",
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -167,8 +173,37 @@ def test_every_picture_has_a_text_and_no_page_runs_a_script(project, no_pdoc):
     assert alts == ['Loss falls from 2 to "1" & stays', "Figure: plot more"] and first.count("<img") == 2
     for path in (project.parent / "built" / "html").rglob("*.html"):
         html = path.read_text("utf-8")
-        assert "<script" not in html
-        assert """<meta http-equiv="Content-Security-Policy" content="script-src 'none'">""" in html
+        policy = re.search(r"""content="script-src '([^']*)'; object-src""", html)[1]
+        if path.name != "index.html":
+            assert "<script" not in html and policy == "none"
+        else:  # the one script, and no other, runs
+            (script,) = re.findall(r'<script type="module">(.*?)</script>', html, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert policy == f"sha256-{digest}" and html.count("<script") == 2
+
+
+def test_terms_and_headings_can_be_found(project, no_pdoc):
+    build(project)
+    index = page(project, "index.html")
+    entries = json.loads(re.search(r'<script type="application/json" id="entries">(.*?)</script>', index)[1])
+    assert entries[0] == ["stride 步幅", "A step </script>.", "02_second.html"]
+    assert ["Part", "1. First", "01_first.html#Part"] in entries
+    assert ["A busy day, too", "The glossary", "docs/glossary.html#a-busy-day-too"] in entries
+    html = project.parent / "built" / "html"
+    for _, _, address in entries:
+        name, _, fragment = address.partition("#")
+        assert f'id="{fragment}"' in (html / name).read_text("utf-8") or not fragment
+
+
+@pytest.mark.slow
+def test_the_api_pages_are_of_one_make_with_the_others(project, monkeypatch):
+    monkeypatch.setattr(site, "_api_modules", lambda: ["nbtolerance", "nbtolerance.markers", "nbtolerance.sanitizing"])
+    assert build(project) == 0
+    markers = page(project, "api/nbtolerance/markers.html")
+    assert '<h2 id="parse_markers">' in markers and "<strong" in markers and "&lt;" not in markers.split("</style>")[1]
+    assert "<script" not in markers and 'href="../../index.html">All notebooks' in markers
+    found = json.loads(re.search(r'id="entries">(.*?)</script>', page(project, "index.html"))[1])
+    assert ["parse_markers", "nbtolerance.markers", "api/nbtolerance/markers.html#parse_markers"] in found
 
 
 class Pdoc:
