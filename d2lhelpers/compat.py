@@ -394,7 +394,9 @@ def quiet():
             os.close(saved)
 
 
-_VARIABLES = {"OMP_NUM_THREADS": "1"}
+# An operator waits for the piece of scratch memory that it was given, and all contexts of the CPU share the pieces: MXNet's
+# four are too few. Each piece grows to the largest that was asked of it: some 10 MB for the LeNet.
+_VARIABLES = {"OMP_NUM_THREADS": "1", "MXNET_CPU_TEMP_COPY": "16"}
 
 added_variables: dict[str, str] = {}
 """The environment variables that `install` has set, as the user had not, with their values."""
@@ -404,7 +406,8 @@ def install():
     """Make a later ``import mxnet`` work here. Does nothing where MXNet is already imported, or a second time.
 
     Also asks for one OpenMP thread (``OMP_NUM_THREADS=1``) where the user has asked for no number: the same numbers
-    then come out whatever the number of cores, and training does not collapse when the machine is busy.
+    then come out whatever the number of cores, and training does not collapse when the machine is busy. And for 16
+    pieces of scratch memory (``MXNET_CPU_TEMP_COPY``), so that several contexts of the CPU compute side by side.
     """
     if "mxnet" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return

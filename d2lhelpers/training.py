@@ -219,6 +219,7 @@ class _Step:
         self._graph, self._loss, self._trainer = graph, loss, trainer
         self._contexts, self._divisor = contexts, divisor
         self._adding = [parameter for parameter in parameters if parameter.grad_req == "add"]
+        self._begun = False
 
     def __call__(self, X: mx.nd.NDArray, y: mx.nd.NDArray) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
         """Make the update; returns scores, labels and losses, one number a sample, for each device that had samples."""
@@ -232,6 +233,11 @@ class _Step:
         for parameter in self._adding:
             parameter.zero_grad()
         autograd.backward(losses + nothing)
+        if not self._begun:
+            # The first step hands the first device's parameters on to all, running statistics too. That a static graph
+            # writes these in its backward pass, MXNet's engine does not know: it would copy them too early.
+            mx.nd.waitall()
+            self._begun = True
         self._trainer.step(self._divisor or y.shape[0])
         return [
             (y_hat, y_part, self._measured(y_hat, y_part, loss))

@@ -18,7 +18,8 @@ def run(code, *options, **variables):
     """Run code in a fresh interpreter without the thread settings of this one; returns (stdout, stderr, status)."""
     import os
 
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS" and not k.startswith("PYTEST")}
+    ours = ("OMP_NUM_THREADS", "MXNET_CPU_TEMP_COPY")
+    environment = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("PYTEST")}
     environment.update(variables)
     command = [sys.executable, *options, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
@@ -87,8 +88,11 @@ def test_a_second_install_and_one_after_mxnet_do_nothing():
     assert run(code)[0] == "True False\n1 1\n"
 
 
-def test_the_users_number_of_threads_stays():
-    assert run("import d2lhelpers, os; print(os.environ['OMP_NUM_THREADS'])", OMP_NUM_THREADS="2")[0] == "2\n"
+@pytest.mark.parametrize(("name", "ours"), [("OMP_NUM_THREADS", "1"), ("MXNET_CPU_TEMP_COPY", "16")])
+def test_the_users_number_of_threads_and_of_pieces_of_scratch_memory_stays(name, ours):
+    code = f"import d2lhelpers, os; print(os.environ[{name!r}])"
+    assert run(code)[0] == f"{ours}\n"
+    assert run(code, **{name: "2"})[0] == "2\n"
 
 
 def test_where_mxnet_is_missing_one_sentence_says_how_to_install_it():
