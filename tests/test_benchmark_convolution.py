@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "convolution.py"
 WAYS = {"loops", "conv2d", "nd.Convolution"}
 MACHINE = {"processor", "cores", "threads", "load", "system", "python", "numpy", "mxnet"}
@@ -20,6 +22,7 @@ def check(report):
             assert 0 < low <= ratio["median"] <= high
 
 
+@pytest.mark.slow
 def test_the_script_measures_prints_and_saves(tmp_path):
     output = tmp_path / "table.json"
     done = subprocess.run(

@@ -34,6 +34,7 @@ def check(report):
     assert all(ratio["range"][0] <= ratio["median"] <= ratio["range"][1] for ratio in ratios(report))
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_the_script_measures_prints_and_saves(tmp_path):
     output = tmp_path / "table.json"

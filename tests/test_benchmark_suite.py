@@ -20,6 +20,7 @@ def check(report, spine, solutions, files):
     assert {"processor", "cores", "load"} <= set(report["machine"])
 
 
+@pytest.mark.slow
 def test_the_script_measures_prints_and_saves(tmp_path):
     output = tmp_path / "table.json"
     command = [sys.executable, str(SCRIPT), "--tiny", "--output", str(output)]

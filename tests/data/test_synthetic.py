@@ -102,6 +102,7 @@ def test_shapes_are_those_of_the_garments(drawn):
     assert inked[bag][8, 13:15].mean() < inked[bag][20, 13:15].mean()  # a handle above the body
 
 
+@pytest.mark.slow
 def test_the_lenet_learns_them_to_over_90_percent_but_not_trivially():
     X_train, y_train, X_test, y_test = synthetic_fashion_mnist(5000, 1000, seed=0)
     seed_everything(0)

@@ -16,7 +16,6 @@ from PIL import Image
 from nbtolerance import compare_outputs, figure_distance
 from nbtolerance.figures import open_picture
 
-
 CLASSES = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 LOSS = np.array([1.16, 0.56, 0.47, 0.42, 0.38, 0.36, 0.34, 0.32, 0.30, 0.29])
 COUNTS = np.random.RandomState(0).randint(0, 60, (10, 10)) + np.diag([800, 850, 780, 900, 820, 950, 700, 930, 960, 940])

@@ -167,6 +167,7 @@ def test_set_np_switches_gluon_over():
 # A reader's edits.
 
 
+@pytest.mark.slow
 def test_other_pictures_kernels_and_sizes_work_and_a_wrong_function_is_seen(tmp_path):
     notebook = executed(
         tmp_path,
@@ -192,6 +193,7 @@ def test_other_pictures_kernels_and_sizes_work_and_a_wrong_function_is_seen(tmp_
     assert printed(notebook).count("False") == 1 + 2 * 4 * 2  # of the boat; of the table twice, but for its 1x1 kernel
 
 
+@pytest.mark.slow
 def test_the_solutions_can_be_changed(tmp_path):
     notebook = executed(
         tmp_path,

@@ -6,6 +6,7 @@ import re
 import d2lhelpers
 
 import numpy as np
+import pytest
 
 from .edited import executed, printed, recorded
 
@@ -98,6 +99,7 @@ def test_the_exercises_numbers():
     assert "dilations (1, 2, 4): 225 pixels, 15 rows\n" in printed(solutions, "receptive-field-check")
 
 
+@pytest.mark.slow
 def test_other_sizes_and_seeds_work_and_a_wrong_function_is_seen(tmp_path):
     notebook = executed(
         tmp_path,
@@ -121,6 +123,7 @@ def test_other_sizes_and_seeds_work_and_a_wrong_function_is_seen(tmp_path):
     assert failed(printed(notebook)) == 3 + 2 * 3
 
 
+@pytest.mark.slow
 def test_the_solutions_can_be_changed(tmp_path):
     notebook = executed(
         tmp_path,

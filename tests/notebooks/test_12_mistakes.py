@@ -38,12 +38,14 @@ def test_every_exhibit_has_a_symptom_and_a_fix_with_a_link():
     assert [text for text in fixes if not re.search(r"\(\d\d_\w+\.ipynb\)", text) and "d2lhelpers" not in text] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [(), (("seed = 0", "seed = 7"),), (("50_000, 4", "5_000, 10"),)], ids=str)
 def test_it_runs_alone_with_a_readers_edits(tmp_path, changes):
     shown = exhibits(executed(tmp_path, MUSEUM, *changes))
     assert all("found : True" in text for _, text in shown)
 
 
+@pytest.mark.slow
 def test_the_fix_is_seen_where_the_mistake_is_taken_out(tmp_path):
     fixed = executed(
         tmp_path, MUSEUM, ("dout[mask] = 0\n    return dout", "return np.where(mask, 0, dout)"), ("    break\n", "")
@@ -52,6 +54,7 @@ def test_the_fix_is_seen_where_the_mistake_is_taken_out(tmp_path):
     assert printed(fixed, "break").startswith("steps : 12500 of 12500\nfound : False")
 
 
+@pytest.mark.slow
 def test_the_solutions_run_alone_with_another_seed(tmp_path):
     notebook = executed(
         tmp_path, SOLUTIONS, ("seed = 0", "seed = 3"), ("num_epochs, lr = 300, 128, 20", "num_epochs, lr = 300, 128, 5")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "numpy_cnn.py"
 CONVOLUTION = {"loops", "NumPy", "nd.Convolution"}
 WAYS = {"convolution": CONVOLUTION, "16 channels": CONVOLUTION, "epoch": {"NumPy", "Gluon"}}
@@ -20,6 +22,7 @@ def check(report):
             assert low <= ratio["median"] <= high
 
 
+@pytest.mark.slow
 def test_the_script_measures_prints_and_saves(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     output = tmp_path / "tables.json"

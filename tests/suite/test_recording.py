@@ -70,6 +70,7 @@ def results(out):
     return dict(re.findall(r"^(\d\d_\w+) +[\d.]+   (.*)$", out, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_only_what_left_its_tolerance_is_rewritten(book, capsys):
     # Never recorded: everything is.
     assert status(book.folder) == [(book.path, ["never recorded"])]
@@ -104,6 +105,7 @@ def test_only_what_left_its_tolerance_is_rewritten(book, capsys):
     assert book.path.read_bytes() == recorded.replace(b"loss : 1.0", b"loss : 1.25")
 
 
+@pytest.mark.slow
 def test_a_stale_stamp_counts_and_timings_are_put_right_and_the_outputs_stay(book, capsys):
     assert record(book.folder) == 0
     recorded = book.path.read_bytes()
@@ -129,6 +131,7 @@ def test_a_stale_stamp_counts_and_timings_are_put_right_and_the_outputs_stay(boo
     assert book.texts() == (["loss : 1.0\n", "'four'"], [1, 2, 3])
 
 
+@pytest.mark.slow
 def test_a_file_laid_out_otherwise_is_left_alone_until_something_changes(book):
     assert record(book.folder) == 0
     text = json.dumps(json.loads(book.path.read_text("utf-8")), indent=2)
@@ -137,6 +140,7 @@ def test_a_file_laid_out_otherwise_is_left_alone_until_something_changes(book):
     assert book.path.read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source, what",
     [
@@ -155,6 +159,7 @@ def test_what_nbval_could_never_find_again_is_not_recorded(book, capsys, source,
     assert book.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_failing_cell_ends_it_and_what_was_recorded_before_stays(book, capsys):
     book.write("1 / 0", name="02_second.ipynb")
     before = (book.folder / "02_second.ipynb").read_bytes()
@@ -263,6 +268,7 @@ def record_as(book, no_kernel):
     return record_as
 
 
+@pytest.mark.slow
 def test_of_a_cell_only_the_outputs_that_left_their_bounds_are_rewritten(record_as):
     before = record_as(text("loss 1.0\n"), html("<b>1.0</b>"), picture(200), text("end 5.0\n"))
     # The streams are compared as one: of its pieces, too, only one has left its bounds.

@@ -96,6 +96,7 @@ def rows(out):
     return [re.split(r" {3,}", line.strip()) for line in out.splitlines() if re.match(r"\d\d_\S+ {3}", line)]
 
 
+@pytest.mark.slow
 def test_a_run_writes_copies_pages_and_a_table_and_leaves_the_notebooks_alone(project, capsys):
     project.write("08_last.ipynb", "print('last')", title="8. Last", stamp={"python": "3.9.1"})
     before = project.files(project.notebooks)
@@ -127,6 +128,7 @@ def test_a_run_writes_copies_pages_and_a_table_and_leaves_the_notebooks_alone(pr
     assert f"Python {sys.version.split()[0]}, MXNet 1.9.1" in index
 
 
+@pytest.mark.slow
 def test_a_failing_cell_ends_the_run(project, capsys):
     project.write("05_lenet.ipynb", "x = 1", "def f():\n    raise ValueError('expected 2')\nf()", "print('never')")
     assert project.run() == 1
@@ -145,6 +147,7 @@ def test_a_failing_cell_ends_the_run(project, capsys):
     assert '<span class="result red">failed' in project.page("index.html")
 
 
+@pytest.mark.slow
 def test_without_data_the_stand_in_is_used_aloud_and_the_rest_is_skipped(project, offline, capsys):
     show = "import os\nprint(os.environ.get('D2LHELPERS_DATA'))"
     project.write("01_first.ipynb", show)
