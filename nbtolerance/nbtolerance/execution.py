@@ -238,6 +238,12 @@ class _Client(NotebookClient):
         return super().output(outs, msg, display_id, cell_index)
 
 
+def _keep_page(cell, cell_index, execute_reply):
+    """Keep what a pager shows, as of ``len?``: like JupyterLab, as the last output of its cell."""
+    pages = [part for part in execute_reply["content"].get("payload", []) if part["source"] == "page"]
+    cell.outputs.extend(new_output("display_data", data=page["data"]) for page in pages[:1])
+
+
 class Session:
     """One kernel and the notebook whose cells it runs, one after the other, all in one event loop.
 
@@ -303,6 +309,7 @@ class Session:
             iopub_timeout=60,
             raise_on_iopub_timeout=True,
             record_timing=False,
+            on_cell_executed=_keep_page,
             skip_cells_with_tag="",  # nothing is skipped
             log=_log,
         )

@@ -106,6 +106,14 @@ def test_a_cell_that_fails_is_named(tmp_path, source, name, message):
     assert texts(nb.cells[0]) == [("stdout", "before\n")] and nb.cells[2].outputs == []
 
 
+def test_what_a_pager_shows_is_an_output_as_in_jupyterlab(tmp_path):
+    nb = notebook("print(1)\nlen?", "len?\nmax?", "2")
+    execute(nb, tmp_path / "nb.ipynb")
+    shown = [[output.output_type for output in cell.outputs] for cell in nb.cells]
+    assert shown == [["stream", "display_data"], ["display_data"], ["execute_result"]]
+    assert "number of items" in nb.cells[0].outputs[1].data["text/plain"]
+
+
 def test_a_cell_without_an_id_is_named_by_its_number():
     assert str(NotebookError("05_lenet.ipynb", 2, None, "Timeout", "late")).startswith("05_lenet.ipynb, code cell 2: T")
 
