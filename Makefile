@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run site test browser playwright style check coverage variants lab record status bench spread wheel fresh lock venv
+.PHONY: help run site test style check browser playwright coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -30,6 +30,14 @@ site: venv  ## the web pages from the recorded outputs, executing nothing (secon
 test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
 	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)
 
+check: venv style  ## the quick loop: style, types and the unit tests, no notebook
+	@$(PYTEST) tests -m "not slow"
+
+style:
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m mypy
+
 browser: playwright  ## the pages and JupyterLab in a real Chromium (CHROMIUM=program), through Playwright
 	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install" \
 	  "chromium) or name the program, as in: make browser CHROMIUM=/opt/chrome/chrome" >&2; exit 1; }
@@ -38,14 +46,6 @@ browser: playwright  ## the pages and JupyterLab in a real Chromium (CHROMIUM=pr
 
 playwright: venv
 	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
-
-check: venv style  ## the quick loop: style, types and the unit tests, no notebook
-	@$(PYTEST) tests -m "not slow"
-
-style:
-	@$(VENV_PYTHON) -m ruff check .
-	@$(VENV_PYTHON) -m ruff format --check .
-	@$(VENV_PYTHON) -m mypy
 
 coverage: venv  ## how much of both packages the tests reach, processes that they start included
 	@$(VENV_PYTHON) -m coverage run --parallel-mode -m pytest -q tests; \
