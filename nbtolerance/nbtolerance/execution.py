@@ -23,7 +23,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 from nbformat.v4 import new_output
 from nbval.plugin import find_comment_markers
 
@@ -355,8 +355,10 @@ class Session:
             raise self._error("Timeout", f"the cell took longer than {self._client.timeout} s") from None
         except DeadKernelError:
             raise self._error("DeadKernel", await self._cause_of_death(), self._last_words()) from None
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # what a display sent is no valid output
-            raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({error!r})") from error
+        # What a display sent is no valid output.
+        except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
+            (why, *_) = f"{type(error).__name__}: {error}".splitlines()
+            raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({why})") from error
         finally:
             for stream, text in self._new_direct_text().items():
                 self.direct_outputs.append(DirectOutput(*where, stream, text))

@@ -90,6 +90,11 @@ def test_outputs_come_as_a_reader_sees_them(tmp_path):
         ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "DeadKernel", "killed by SIGKILL (out of memory?)"),
         ("import os; os._exit(3)", "DeadKernel", "ended with exit status 3"),
+        (
+            "from IPython.display import publish_display_data\npublish_display_data({'text/plain': None})",
+            "InvalidOutput",
+            "what no notebook can hold (NotebookValidationError: None is not valid under any of the given schemas)",
+        ),
         ("import time; time.sleep(600)", "Timeout", "longer than 4 s"),
     ],
 )
