@@ -12,7 +12,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run site test browser style check coverage variants lab record status bench spread wheel fresh lock venv
+.PHONY: help run site test style check browser playwright coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -31,13 +31,6 @@ site: venv  ## the web pages from the recorded outputs, executing nothing (secon
 test: venv style  ## style, types, unit tests, what was published, every recorded output compared (TESTS="...": these)
 	@$(PYTEST) $(NBVAL) $(or $(TESTS),tests notebooks)
 
-browser: venv  ## the pages and JupyterLab in a real Chromium (installs Playwright in .venv; CHROMIUM=program)
-	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install \
-	chromium) or name it with CHROMIUM=/path/to/chrome" >&2; exit 1; }
-	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
-	@$(VENV_PYTHON) -m d2lhelpers site
-	@CHROMIUM="$(CHROMIUM)" $(VENV_PYTHON) -m pytest tests/browser/pages.py tests/browser/lab.py
-
 check: venv style  ## the quick loop: style, types and the unit tests, no notebook
 	@$(PYTEST) tests -m "not slow"
 
@@ -45,6 +38,15 @@ style:
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m ruff format --check .
 	@$(VENV_PYTHON) -m mypy
+
+browser: playwright  ## the pages and JupyterLab in a real Chromium (CHROMIUM=program), through Playwright
+	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install" \
+	  "chromium) or name the program, as in: make browser CHROMIUM=/opt/chrome/chrome" >&2; exit 1; }
+	@$(VENV_PYTHON) -m d2lhelpers site
+	@CHROMIUM="$(CHROMIUM)" $(VENV_PYTHON) -m pytest tests/browser/pages.py tests/browser/lab.py
+
+playwright: venv
+	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
 
 coverage: venv  ## how much of both packages the tests reach, processes that they start included
 	@$(VENV_PYTHON) -m coverage run --parallel-mode -m pytest -q tests; \
@@ -54,8 +56,8 @@ variants: venv  ## all tests again with two threads, and as on processors with A
 	@failed=; for variant in $(VARIANTS); do \
 	  echo "$$variant"; env $$variant $(PYTEST) $(NBVAL) tests notebooks || failed=1; done; test -z "$$failed"
 
-lab: venv  ## JupyterLab with this project's kernel
-	@$(VENV_PYTHON) -m jupyter lab --notebook-dir=notebooks
+lab: venv  ## JupyterLab with this project's kernel; figures are drawn as in the record
+	@MPLBACKEND=module://nbtolerance.outlines $(VENV_PYTHON) -m jupyter lab --notebook-dir=notebooks
 
 record: venv  ## execute and save: rewrites outputs that left their tolerance (all of them with ALL=1)
 	@$(VENV_PYTHON) -m d2lhelpers record $(if $(ALL),--all)

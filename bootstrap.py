@@ -77,9 +77,8 @@ def has_modules():
     return True
 
 
-def pip(arguments, what):
-    """Run .venv's pip; on a terminal, one line that tells which package it is at."""
-    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps"] + arguments
+def call(command, what):
+    """Run a command, quietly; on a terminal, one line that tells which package pip is at."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     said, count = [], 0
     for line in process.stdout:
@@ -97,6 +96,11 @@ def pip(arguments, what):
     if process.wait() != 0:
         sys.stderr.write("".join(said[-20:]))
         sys.exit("%s failed: see above. With the package registry at hand, run the same command again." % what)
+
+
+def pip(arguments, what):
+    """Run .venv's pip."""
+    call([PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps"] + arguments, what)
 
 
 def put_beside():
@@ -119,11 +123,13 @@ def main(any_python):
         sys.exit(problem)
     if os.path.lexists(VENV) and not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
         sys.exit("%s is there but is no virtual environment: move it away, it would be overwritten." % VENV)
+    if not os.access(ROOT, os.W_OK):
+        sys.exit("%s cannot be written to, and .venv is made there: copy the project to a folder of yours." % ROOT)
     if warning(sys.version_info):
         sys.stderr.write(warning(sys.version_info) + "\n")
     sys.stderr.write("Making .venv with %s: once, about two minutes.\n" % wanted[0])
     shutil.rmtree(VENV, ignore_errors=True)
-    subprocess.check_call([sys.executable, "-m", "venv", VENV])
+    call([sys.executable, "-m", "venv", VENV], "Making .venv")
     pip(["--require-hashes", "-r", LOCK], "Installing requirements.lock")
     for package in PACKAGES:
         pip(["--no-build-isolation", "--editable", package], "Installing " + os.path.basename(package))
@@ -133,4 +139,8 @@ def main(any_python):
 
 
 if __name__ == "__main__":
-    main(any_python="--any-python" in sys.argv[1:])
+    try:
+        main(any_python="--any-python" in sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command begins anew\n")
+        sys.exit(130)

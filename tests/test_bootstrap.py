@@ -56,7 +56,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(bootstrap, "LOCK", str(tmp_path / "requirements.lock"))
     monkeypatch.setattr(bootstrap, "PACKAGES", (str(tmp_path), str(tmp_path / "nbtolerance")))
 
-    def make(command):
+    def make(command, what):
         made.append(command)
         (tmp_path / ".venv/bin").mkdir(parents=True)
         (tmp_path / ".venv/lib/python3.12/site-packages").mkdir(parents=True)
@@ -64,7 +64,7 @@ def project(tmp_path, monkeypatch):
         (tmp_path / ".venv/pyvenv.cfg").write_text("")
 
     made = []
-    monkeypatch.setattr(bootstrap.subprocess, "check_call", make)
+    monkeypatch.setattr(bootstrap, "call", make)
     monkeypatch.setattr(bootstrap, "pip", lambda arguments, what: None)
     bootstrap.main(any_python=False)
     made.clear()
@@ -108,6 +108,26 @@ def test_another_python_makes_it_again_only_if_it_was_asked_for(project, monkeyp
     assert made == []
     bootstrap.main(any_python=False)
     assert len(made) == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(project, monkeypatch):
+    folder, made = project
+    (folder / ".venv/installed-from").unlink()
+    monkeypatch.setattr(bootstrap.os, "access", lambda path, mode: False)
+    with pytest.raises(SystemExit, match="cannot be written to, and .venv is made there: copy the project"):
+        bootstrap.main(any_python=True)
+    assert made == []
+
+
+def test_an_interrupt_ends_it_with_a_sentence(tmp_path):
+    (tmp_path / "d2lhelpers").mkdir()
+    (tmp_path / "nbtolerance").mkdir()
+    for name in ("bootstrap.py", "requirements.lock", "pyproject.toml", "nbtolerance/pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "d2lhelpers/__init__.py").write_text("")
+    (tmp_path / "d2lhelpers/libraries.py").write_text("def complaint():\n    raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "bootstrap.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "\nstopped; the same command begins anew\n")
 
 
 def test_an_unfinished_one_is_made_again(project):

@@ -144,7 +144,7 @@ def fetch(
         ValueError: A mirror is not an http or https address, or ``mirrors`` is one address and no list.
     """
     entry, chosen = data_set(name), data_root(root)
-    if isinstance(mirrors, str):
+    if mirrors is not None and not isinstance(mirrors, (list, tuple)):
         raise ValueError(f"a list of addresses is expected as mirrors, got {mirrors!r}; put it into a list")
     if chosen.path is None:
         raise DataNotFoundError(not_found_sentence(entry, chosen))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..checks import as_numpy
+from ..checks import real_numbers
 
 __all__ = ["names_of"]
 
@@ -24,7 +24,7 @@ def names_of(y: Iterable[int], classes: tuple[str, ...]) -> list[str]:
     Raises:
         ValueError: A label is not a whole number in range, or y is not one-dimensional.
     """
-    labels = as_numpy(y)
+    labels = real_numbers(y, "y")
     if labels.ndim != 1:
         raise ValueError(
             f"expected labels of shape (N,), got shape {labels.shape}; pass a list or a flat array of labels"

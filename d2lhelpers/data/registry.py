@@ -157,6 +157,6 @@ def data_set(name: str) -> DataSet:
     Raises:
         DataNotFoundError: There is no data set of that name.
     """
-    if name not in DATA_SETS:
+    if not isinstance(name, str) or name not in DATA_SETS:
         raise DataNotFoundError(f"there is no data set called {name!r}; the names are {', '.join(DATA_SETS)}")
     return DATA_SETS[name]

@@ -76,7 +76,12 @@ def is_synthetic(root: str | os.PathLike | None = None) -> bool:
 
     Returns:
         True where the root is the word ``synthetic``.
+
+    Raises:
+        ValueError: The root is neither a text nor a path.
     """
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise ValueError(f"expected a folder as root, got {root!r}; give its path as a text or a Path")
     return (os.environ.get(ENVIRONMENT, "") if root is None else os.fspath(root)) == SYNTHETIC
 
 
@@ -95,6 +100,7 @@ def data_root(root: str | os.PathLike | None = None) -> Root:
 
     Raises:
         DataNotFoundError: A root was named by argument or variable and is not a folder.
+        ValueError: The root is neither a text nor a path.
     """
     origin = "argument"
     if root is None:

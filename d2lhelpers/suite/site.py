@@ -85,6 +85,8 @@ def build_site(notebooks_dir: str | os.PathLike, build_dir: str | os.PathLike) -
     try:
         spine, solutions = find_notebooks(notebooks_dir)
         entries = [Entry(path, read_notebook(path), state=State.RECORDED) for path in spine]
+        for entry in entries:
+            our_metadata(entry.notebook)  # of another form: said before anything is written
         site = Site(entries, {path: read_notebook(path) for path in solutions}, notebooks_dir, build_dir)
     except (FileNotFoundError, ValueError) as error:
         return report_error(error, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 __all__ = ["main"]
@@ -17,7 +18,7 @@ def _compare(arguments) -> int:
         patterns = read_patterns(arguments.sanitize_with) if arguments.sanitize_with else None
         differences = compare_notebooks(arguments.a, arguments.b, patterns)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
     for difference in differences:
         print(visible(difference), end="\n\n")
@@ -46,11 +47,25 @@ def main(argv: list[str] | None = None) -> int:
         argv: its words, without the program's name; by default those of the command line.
 
     Returns:
-        the exit status: 0 where two notebooks agree, 1 where they differ, 2 where one cannot be read, 130 after Ctrl-C.
+        the exit status: 0 where two notebooks agree, 1 where they differ, 2 where one cannot be read or the differences
+        cannot be written, 130 after Ctrl-C, 141 where nobody reads to the end.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # whatever a terminal can show
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.function(arguments)
+        status = arguments.function(arguments)
+        if sys.stdout:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has read enough, as `head` does
+        status = 141
+    except OSError as error:
+        print(f"the differences cannot be written ({error.strerror}): make room there", file=sys.stderr)
+        status = 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be written at the end
+    return status

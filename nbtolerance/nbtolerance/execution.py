@@ -23,7 +23,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 from nbformat.v4 import new_output
 from nbval.plugin import find_comment_markers
 
@@ -271,6 +271,12 @@ class _Client(NotebookClient):
         return super().output(outs, msg, display_id, cell_index)
 
 
+def _keep_page(cell, cell_index, execute_reply):
+    """Keep what a pager shows, as of ``len?``: like JupyterLab, as the last output of its cell."""
+    pages = [part for part in execute_reply["content"].get("payload", []) if part["source"] == "page"]
+    cell.outputs.extend(new_output("display_data", data=page["data"]) for page in pages[:1])
+
+
 class Session:
     """One kernel and the notebook whose cells it runs, one after the other, all in one event loop.
 
@@ -336,6 +342,7 @@ class Session:
             iopub_timeout=60,
             raise_on_iopub_timeout=True,
             record_timing=False,
+            on_cell_executed=_keep_page,
             skip_cells_with_tag="",  # nothing is skipped
             log=_log,
         )
@@ -391,8 +398,10 @@ class Session:
             if await self._manager.is_alive():  # to nbclient a cell that was cancelled is a kernel that died
                 raise asyncio.CancelledError from None
             raise self._error("DeadKernel", await self._cause_of_death(), self._last_words()) from None
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # what a display sent is no valid output
-            raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({error!r})") from error
+        # What a display sent is no valid output.
+        except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
+            (why, *_) = f"{type(error).__name__}: {error}".splitlines()
+            raise self._error("InvalidOutput", f"the cell shows what no notebook can hold ({why})") from error
         finally:
             for stream, text in self._new_direct_text().items():
                 self.direct_outputs.append(DirectOutput(*where, stream, text))

@@ -54,6 +54,7 @@ def compare_outputs(source: str, recorded: list, new: list, metadata: dict | Non
     Raises:
         MarkerError: when a bound is malformed, or two of them claim the same line.
     """
+    read.cache_clear()  # the texts of other cells, each many times its length
     markers = parse_markers(source, metadata)
     old_parts, new_parts = _parts(recorded), _parts(new)
     differences = _stale_markers(markers, old_parts)

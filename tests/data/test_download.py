@@ -20,6 +20,7 @@ from d2lhelpers.data import (
     ensure,
     fashion_mnist_arrays,
     fetch,
+    find,
     verify,
 )
 
@@ -409,6 +410,8 @@ def test_the_sample_that_is_there_is_verified_and_returned(monkeypatch, tmp_path
 
 
 def test_mirrors_are_a_list(tmp_path):
+    with pytest.raises(ValueError, match="a list of addresses is expected as mirrors, got 3"):
+        fetch("fashion-mnist", tmp_path, mirrors=3)
     with pytest.raises(ValueError, match="a list of addresses is expected as mirrors, got 'https://mirror.invalid/'"):
         fetch("fashion-mnist", tmp_path, mirrors="https://mirror.invalid/")
 
@@ -534,3 +537,12 @@ def test_nothing_is_written_through_a_link(served, mirror, tmp_path):
     (folder / f"{IMAGES}.part-0").unlink()
     assert_fetched(folder, served)
     assert mine.read_text() == "mine" and not (folder / IMAGES).is_symlink()
+
+
+@pytest.mark.parametrize("root", [5, b"data", ["data"]])
+def test_a_root_is_a_path(root):
+    for load in (fetch, verify, find):
+        with pytest.raises(ValueError, match="expected a folder as root, got .*; give its path as a text or a Path"):
+            load("mnist", root)
+    with pytest.raises(DataNotFoundError, match="there is no data set called"):
+        fetch(["mnist"])

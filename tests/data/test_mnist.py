@@ -132,6 +132,12 @@ def test_a_label_out_of_range_is_refused(y, shown):
         fashion_mnist_labels(y)
 
 
+@pytest.mark.parametrize("y", [["a"], [None], [[1], [1, 2]]])
+def test_labels_are_numbers(y):
+    with pytest.raises(ValueError, match="y must be an array of real numbers, not "):
+        fashion_mnist_labels(y)
+
+
 @pytest.mark.parametrize("y", [3, [[1, 2]]])
 def test_labels_are_one_dimensional(y):
     with pytest.raises(ValueError, match=r"expected labels of shape \(N,\)"):

@@ -90,6 +90,11 @@ def test_outputs_come_as_a_reader_sees_them(tmp_path):
         ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "DeadKernel", "killed by SIGKILL (out of memory?)"),
         ("import os; os._exit(3)", "DeadKernel", "ended with exit status 3"),
+        (
+            "from IPython.display import publish_display_data\npublish_display_data({'text/plain': None})",
+            "InvalidOutput",
+            "what no notebook can hold (NotebookValidationError: None is not valid under any of the given schemas)",
+        ),
         ("import time; time.sleep(600)", "Timeout", "longer than 4 s"),
     ],
 )
@@ -104,6 +109,14 @@ def test_a_cell_that_fails_is_named(tmp_path, source, name, message):
     if name == "ValueError":
         assert error.traceback[-1] == "ValueError: expected 1" and any("f()" in line for line in error.traceback)
     assert texts(nb.cells[0]) == [("stdout", "before\n")] and nb.cells[2].outputs == []
+
+
+def test_what_a_pager_shows_is_an_output_as_in_jupyterlab(tmp_path):
+    nb = notebook("print(1)\nlen?", "len?\nmax?", "2")
+    execute(nb, tmp_path / "nb.ipynb")
+    shown = [[output.output_type for output in cell.outputs] for cell in nb.cells]
+    assert shown == [["stream", "display_data"], ["display_data"], ["execute_result"]]
+    assert "number of items" in nb.cells[0].outputs[1].data["text/plain"]
 
 
 def test_a_cell_without_an_id_is_named_by_its_number():

@@ -6,6 +6,7 @@ from nbformat.v4 import new_output
 from PIL import Image
 
 from nbtolerance import MarkerError, compare_outputs
+from nbtolerance.text import read
 
 ATOL = "# NBVAL_TOLERANCE: atol=0.02\n"
 
@@ -290,6 +291,12 @@ def test_streams_are_compared_as_a_terminal_leaves_them():
     # Of what is erased not even its length stays, but for the place of what comes after it.
     assert agree("", stream("step 9\x1b[2K\rnew"), stream("step 10\x1b[1K\rnew"))
     assert agree("", stream("ab\x1b[2Kc"), stream("  c")) and agree("", stream("abc\rd\x1b[1K"), stream("  c"))
+
+
+def test_the_texts_of_one_cell_at_a_time_are_kept_in_memory():
+    for cell in range(20):
+        assert agree(ATOL, stream(f"cell {cell}: 0.5"), stream(f"cell {cell}: 0.51"))
+    assert read.cache_info().currsize == 2
 
 
 def test_a_coloured_float_is_a_float_and_a_colour_is_compared():

@@ -241,7 +241,10 @@ def test_a_fault_of_pdoc_is_said_and_the_other_pages_are_there(project, monkeypa
 def test_what_cannot_be_read_or_written_is_named(project, no_pdoc, capsys):
     (project.parent / "built").write_text("mine")
     assert build(project) == 2 and "expected a folder to build in, got" in capsys.readouterr().err
-    (project / "notebooks" / "02_second.ipynb").write_text("nojson")
+    second = project / "notebooks" / "02_second.ipynb"
+    second.write_text(second.read_text().replace('"stamp": {}', '"stamp": 5'))
+    assert build(project) == 2 and "expected metadata.d2lhelpers with a list as data" in capsys.readouterr().err
+    second.write_text("nojson")
     assert build(project) == 2 and "expected a notebook of format 4" in capsys.readouterr().err
     assert main(["site", "--notebooks", str(project / "docs")]) == 2
 
