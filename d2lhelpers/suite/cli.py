@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -165,9 +166,11 @@ def _call(arguments):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
-        print(
-            f"{error.filename or 'the output'} cannot be written ({error.strerror}): make room there", file=sys.stderr
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what, can, advice = (
+            ("the output", "written", "make room there") if full else ("this folder", "used", "go elsewhere")
         )
+        print(f"{error.filename or what} cannot be {can} ({error.strerror}): {advice}", file=sys.stderr)
         with contextlib.suppress(OSError, ValueError):  # nor can what is still to be written
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -63,6 +63,14 @@ def test_what_cannot_be_written_is_said_in_a_sentence(tmp_path):
     assert shell(f"{COMMAND} >&- 2>&-", MXNET_HOME=str(tmp_path))[0] == 0
 
 
+def test_a_folder_that_is_gone_or_cannot_be_is_no_full_disk(tmp_path):
+    command = f"{sys.executable} -m d2lhelpers status --notebooks"
+    status, _, err = shell(f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir ../gone && {command} nb")
+    assert status == 1 and err.endswith("this folder cannot be used (No such file or directory): go elsewhere\n")
+    status, _, err = shell(f"{command} {'a' * 300}")
+    assert status == 1 and err.endswith("aaa cannot be used (File name too long): go elsewhere\n")
+
+
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}])
 def test_a_terminal_that_cannot_show_a_character_gets_its_number(tmp_path, variables):
     (tmp_path / "Größe").mkdir()
