@@ -12,7 +12,7 @@ ifneq ($(wildcard ../shared/datasets),)
 export D2LHELPERS_DATA ?= $(abspath ../shared/datasets)
 endif
 
-.PHONY: help run site test style check browser playwright coverage variants lab record status bench spread wheel fresh lock venv
+.PHONY: help run site test style check browser chromium playwright coverage variants lab record status bench spread wheel fresh lock venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -39,11 +39,13 @@ style:
 	@$(VENV_PYTHON) -m ruff format --check .
 	@$(VENV_PYTHON) -m mypy
 
-browser: playwright  ## the pages and JupyterLab in a real Chromium (CHROMIUM=program), through Playwright
-	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install" \
-	  "chromium) or name the program, as in: make browser CHROMIUM=/opt/chrome/chrome" >&2; exit 1; }
+browser: chromium playwright  ## the pages and JupyterLab in a real Chromium (CHROMIUM=program), through Playwright
 	@$(VENV_PYTHON) -m d2lhelpers site
 	@CHROMIUM="$(CHROMIUM)" $(VENV_PYTHON) -m pytest tests/browser/pages.py tests/browser/lab.py
+
+chromium:
+	@test -n "$(CHROMIUM)" || { echo "make browser needs Chromium: install it (on Debian, as root: apt install" \
+	  "chromium) or name the program, as in: make browser CHROMIUM=/opt/chrome/chrome" >&2; exit 1; }
 
 playwright: venv
 	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
