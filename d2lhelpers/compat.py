@@ -374,8 +374,8 @@ def quiet():
             os.close(saved)
 
 
-# An operator waits for the piece of scratch memory that it was given, and all contexts of the CPU share the pieces: MXNet's
-# four are too few. Each piece grows to the largest that was asked of it: some 10 MB for the LeNet.
+# An operator waits for the piece of scratch memory that it was given. All contexts of the CPU share the pieces;
+# MXNet makes four. Each grows to the largest that was asked of it, some 10 MB for the LeNet.
 _VARIABLES = {"OMP_NUM_THREADS": "1", "MXNET_CPU_TEMP_COPY": "16"}
 
 added_variables: dict[str, str] = {}
