@@ -25,7 +25,7 @@ __all__ = ["ROLES", "launch"]
 ROLES = ("scheduler", "server", "worker")
 
 _BEAT, _SILENCE = 1.0, 5.0  # seconds between two signs of life; after how many without one a keeper is given up
-_GRACE = 3.0  # seconds for a part to end by itself
+_GRACE = 3.0  # seconds for a last message to arrive
 _PR_SET_PDEATHSIG = 1
 _NO_PROGRAM = (sys.executable, "-c", "import d2lhelpers, mxnet")  # MXNet knows by itself what it is to be
 
@@ -146,7 +146,6 @@ class _Scheduler:
         try:
             when_listening(port)
             status, why = await asyncio.shield(self._end)
-            await asyncio.wait([own], timeout=0 if why else _GRACE)
         finally:
             self._finish(1, "the scheduler was told to end.")
             meeting.cancel()
@@ -229,8 +228,6 @@ async def _keep(role: str, command: Sequence[str], host: str, port: int, time_li
             if not news.done():
                 _send(writer, {"status": running.result()})
             why = await news
-        if not why:
-            await asyncio.wait([running], timeout=_GRACE)
     except _NotThere as error:
         why = str(error)
     except (OSError, EOFError, asyncio.TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import importlib.util
 import itertools
 import math
 import sys
@@ -106,7 +107,8 @@ def fit(
             ``SoftmaxCrossEntropyLoss()`` by default.
         ctx: where to compute; by default where the network's parameters are.
         print_epochs: print a line after each epoch (needs ``test_iter``).
-        progress: show a tqdm bar on stderr; by default only where that is a terminal.
+        progress: show a tqdm bar, on stderr or as a widget; by default only where stderr is a terminal, or somebody
+            reads the notebook as it runs.
         divisor: what the sum of a minibatch's gradients is divided by; by default the samples it holds. Only for
             repeating a training that divided by a fixed number, as many published loops do.
 
@@ -136,7 +138,8 @@ def fit(
     if divisor is not None:
         divisor = whole(divisor, "divisor", 1, example=256)
     print_epochs = flag(print_epochs, "print_epochs")
-    show = _is_terminal(sys.stderr) if progress is None else flag(progress, "progress")
+    read = _is_read_in_a_notebook()
+    show = read or _is_terminal(sys.stderr) if progress is None else flag(progress, "progress")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
     check_iterator(train_iter, "train_iter", num_epochs)
@@ -159,7 +162,7 @@ def fit(
             stack.enter_context(autograd_left_alone())
             stack.enter_context(autograd.pause())  # whatever is recorded outside, an update is no part of it
             graph = stack.enter_context(as_one_graph(net))
-            bar = stack.enter_context(tqdm(total=num_batches, unit="batch", disable=not show))
+            bar = stack.enter_context(_bar(show and read)(total=num_batches, unit="batch", disable=not show))
             step = _Step(graph, loss, trainer, parameters, contexts, divisor, everyone)
             for epoch in range(num_epochs):
                 start = time.perf_counter()
@@ -178,6 +181,8 @@ def fit(
                 if print_epochs:
                     accuracies = f"Train acc : {train_accuracy:f}, Test acc : {test_accuracy:f}"
                     print(f"Epoch {epoch}. Loss : {mean_loss:f}, {accuracies}")
+        if everyone is not None:
+            everyone.wait()
     except KeyboardInterrupt:
         history.interrupted = True
         history._leave_out_unfinished()
@@ -191,6 +196,24 @@ def fit(
 
 def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
+
+
+def _is_read_in_a_notebook() -> bool:
+    """Whether a front end that could ask its reader has sent this cell: none that executes, records or compares can."""
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython and ipython.get_ipython(), "kernel", None)
+    if kernel is None or not hasattr(kernel, "get_parent"):
+        return False
+    return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin"))
+
+
+def _bar(in_notebook: bool) -> type[tqdm]:
+    """The kind of bar: a widget in a notebook that can have one, else text."""
+    if in_notebook and importlib.util.find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    return tqdm
 
 
 def _parameters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ class Workers:
     def __init__(self) -> None:
         """Meet the others; waits until all have come."""
         self._store = mx.kv.create("dist_sync")
+        # A worker that has failed would wait at its end for all the others to come to theirs.
+        mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self._store.handle, ctypes.c_int(0)))
         self.count = self._store.num_workers
         self.index = int(os.environ.get("D2LHELPERS_WORKER", self._store.rank))
         self._keys = 0
@@ -74,6 +77,10 @@ class Workers:
         self._store.push(key, array)
         self._store.pull(key, out=array)
         return array.asnumpy()
+
+    def wait(self) -> None:
+        """Wait until all workers have come here: none of them needs this one any more."""
+        self._store._barrier()
 
 
 @functools.cache
