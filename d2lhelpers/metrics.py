@@ -14,7 +14,15 @@ from .checks import as_numpy, real_numbers, shown, whole
 from .context import contexts_for
 from .minibatches import autograd_left_alone, check_iterator, divided, pair_of, scores
 
-__all__ = ["accuracy", "accuracy_by_class", "as_numpy", "confusion_matrix", "count_correct", "evaluate_accuracy"]
+__all__ = [
+    "accuracy",
+    "accuracy_by_class",
+    "as_numpy",
+    "confusion_matrix",
+    "count_correct",
+    "count_hits",
+    "evaluate_accuracy",
+]
 
 
 def _check_pair(output: Any, label: Any) -> None:
@@ -112,6 +120,29 @@ def evaluate_accuracy(
             cannot be run on it, returns something else or is not on the context, or the context is none.
         RuntimeError: the network is not initialised.
     """
+    num_hits, num_samples = count_hits(data_iterator, net, context)
+    return num_hits / num_samples
+
+
+def count_hits(
+    data_iterator: Iterable[tuple[mx.nd.NDArray, mx.nd.NDArray]],
+    net: Callable[[mx.nd.NDArray], mx.nd.NDArray],
+    context: mx.Context | Sequence[mx.Context] | None = None,
+) -> tuple[float, int]:
+    """How many samples of an iterator a network classifies right, and how many there are.
+
+    Args:
+        data_iterator: as in ``evaluate_accuracy``, like the others.
+        net: the network.
+        context: where to compute.
+
+    Returns:
+        two whole numbers, the first one as a float.
+
+    Raises:
+        ValueError: as ``evaluate_accuracy``.
+        RuntimeError: likewise.
+    """
     if not callable(net):
         raise ValueError(f"net must be a Gluon block or a function, not {shown(net)}: give the network.")
     check_iterator(data_iterator, "the data iterator")
@@ -127,7 +158,7 @@ def evaluate_accuracy(
             num_samples += y.shape[0]
     if num_samples == 0:
         raise ValueError("the data iterator yielded no batch: give one that can be iterated again and is not empty.")
-    return sum(count.asnumpy().item() for count in hits.values()) / num_samples
+    return sum(count.asnumpy().item() for count in hits.values()), num_samples
 
 
 def _class_numbers(values: ArrayLike, name: str, num_classes: int) -> np.ndarray:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import importlib.util
+import itertools
 import math
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +21,11 @@ from tqdm import tqdm
 
 from .checks import flag, number, shown, whole
 from .context import contexts_for, contexts_of
+from .data.iterators import ArrayIterator
 from .graphs import as_one_graph
-from .metrics import count_correct, evaluate_accuracy
+from .metrics import count_correct, count_hits
 from .minibatches import autograd_left_alone, check_iterator, divided, pair_of, reason, scores
+from .workers import Workers, workers
 
 __all__ = ["History", "fit"]
 
@@ -78,6 +83,11 @@ def fit(
     block is called as it is. Arguments are looked at before anything is trained, and every minibatch before it is used;
     a test iterator of one's own class is looked at when the first epoch is tested.
 
+    Where the parameters are on several devices, each minibatch is divided over them. In a process that ``d2lhelpers
+    launch`` started, all workers train one network, that of worker 0: each takes its share of every minibatch of an
+    ``ArrayIterator``, and of the test. All must be seeded alike before, then the order of the samples is one too. The
+    steps are those of one worker with all the data, up to rounding; the history is that of all workers.
+
     >>> X, y = np.array([[0, 1], [1, 0], [0, 2], [2, 0]]), np.array([1, 0, 1, 0])  # which of the two is larger?
     >>> minibatches = [(mx.nd.array(X[:2]), mx.nd.array(y[:2])), (mx.nd.array(X[2:]), mx.nd.array(y[2:]))]
     >>> net = gluon.nn.Dense(2)
@@ -98,7 +108,8 @@ def fit(
             ``SoftmaxCrossEntropyLoss()`` by default.
         ctx: where to compute; by default where the network's parameters are.
         print_epochs: print a line after each epoch (needs ``test_iter``).
-        progress: show a tqdm bar on stderr; by default only where that is a terminal.
+        progress: show a tqdm bar, on stderr or as a widget; by default only where stderr is a terminal, or somebody
+            reads the notebook as it runs.
         divisor: what the sum of a minibatch's gradients is divided by; by default the samples it holds. Only for
             repeating a training that divided by a fixed number, as many published loops do.
 
@@ -108,7 +119,8 @@ def fit(
     Raises:
         ValueError: neither or both of ``lr`` and ``trainer``, an argument of a wrong kind or out of its range, an
             iterator that is empty or can be used only once, a minibatch or a loss of another shape, a network that
-            cannot be run on it, nothing to train, or a trainer of another network.
+            cannot be run on it, nothing to train, or a trainer of another network; in a launch, an iterator that cannot
+            be shared, workers that are seeded differently, or a trainer that leaves the update to a store.
         RuntimeError: the network is not initialised.
         FloatingPointError: at the end of an epoch the loss or a parameter is NaN or infinite: the training diverged, or
             the data held such a number.
@@ -127,7 +139,8 @@ def fit(
     if divisor is not None:
         divisor = whole(divisor, "divisor", 1, example=256)
     print_epochs = flag(print_epochs, "print_epochs")
-    show = _is_terminal(sys.stderr) if progress is None else flag(progress, "progress")
+    read = _is_read_in_a_notebook()
+    show = read or _is_terminal(sys.stderr) if progress is None else flag(progress, "progress")
     if print_epochs and test_iter is None:
         raise ValueError("the line of an epoch names the test accuracy: give test_iter, or print_epochs=False.")
     check_iterator(train_iter, "train_iter", num_epochs)
@@ -136,8 +149,12 @@ def fit(
     contexts = contexts_for(net, ctx, "ctx")
     loss = _CROSS_ENTROPY() if loss is None else loss
     parameters = _parameters(net, loss, trainer, contexts)
+    everyone = workers()
     if trainer is None:
-        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr})
+        on_store = None if everyone is None else False
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": lr}, update_on_kvstore=on_store)
+    if everyone is not None:
+        train_iter, test_iter = _shares(train_iter, test_iter, trainer, contexts, everyone)
 
     history = History()
     try:
@@ -146,14 +163,16 @@ def fit(
             stack.enter_context(autograd_left_alone())
             stack.enter_context(autograd.pause())  # whatever is recorded outside, an update is no part of it
             graph = stack.enter_context(as_one_graph(net))
-            bar = stack.enter_context(tqdm(total=num_batches, unit="batch", disable=not show))
-            step = _Step(graph, loss, trainer, parameters, contexts, divisor)
+            bar = stack.enter_context(_bar(show and read)(total=num_batches, unit="batch", disable=not show))
+            step = _Step(graph, loss, trainer, parameters, contexts, divisor, everyone)
             for epoch in range(num_epochs):
                 start = time.perf_counter()
-                mean_loss, train_accuracy = _train_epoch(step, train_iter, bar)
+                mean_loss, train_accuracy = _means(_train_epoch(step, train_iter, bar), everyone)
                 seconds = time.perf_counter() - start
                 _check_finite(parameters, mean_loss, epoch)
-                test_accuracy = None if test_iter is None else evaluate_accuracy(test_iter, graph, contexts)
+                test_accuracy = None
+                if test_iter is not None:
+                    (test_accuracy,) = _means(count_hits(test_iter, graph, contexts), everyone)
                 history.seconds.append(seconds)
                 history.loss.append(mean_loss)
                 history.train_accuracy.append(train_accuracy)
@@ -163,6 +182,8 @@ def fit(
                 if print_epochs:
                     accuracies = f"Train acc : {train_accuracy:f}, Test acc : {test_accuracy:f}"
                     print(f"Epoch {epoch}. Loss : {mean_loss:f}, {accuracies}")
+        if everyone is not None:
+            everyone.wait()
     except KeyboardInterrupt:
         history.interrupted = True
         history._leave_out_unfinished()
@@ -176,6 +197,24 @@ def fit(
 
 def _is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
+
+
+def _is_read_in_a_notebook() -> bool:
+    """Whether a front end that could ask its reader has sent this cell: none that executes, records or compares can."""
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython and ipython.get_ipython(), "kernel", None)
+    if kernel is None or not hasattr(kernel, "get_parent"):
+        return False
+    return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin"))
+
+
+def _bar(in_notebook: bool) -> type[tqdm]:
+    """The kind of bar: a widget in a notebook that can have one, else text."""
+    if in_notebook and importlib.util.find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    return tqdm
 
 
 def _parameters(
@@ -204,6 +243,28 @@ def _parameters(
     return parameters
 
 
+def _shares(
+    train_iter: Any, test_iter: Any, trainer: gluon.Trainer, contexts: list[mx.Context], everyone: Workers
+) -> tuple[Any, Any]:
+    """This worker's shares of the data, once it is certain that all workers will take the same steps."""
+    for name, iterator in (("train_iter", train_iter), ("test_iter", test_iter)):
+        if iterator is not None and not isinstance(iterator, ArrayIterator):
+            raise ValueError(
+                f"{name} is to be shared by {everyone.count} workers, which {type(iterator).__name__} cannot be: give "
+                "ArrayIterator(X, y, batch_size)."
+            )
+    if len(contexts) > 1 and trainer._kvstore_params["update_on_kvstore"] is not False:
+        raise ValueError(
+            "in a launch a trainer of several devices must update by itself: give update_on_kvstore=False."
+        )
+    _, numbers, position, *_ = np.random.get_state()
+    generators = everyone.gathered([zlib.crc32(numbers.tobytes()), position])
+    if (generators != generators[0]).any():
+        raise ValueError("the workers would draw different orders: call seed_everything(0), say, in each before fit.")
+    own = (everyone.index, everyone.count)
+    return train_iter.shard(*own), None if test_iter is None else test_iter.shard(*own)
+
+
 class _Step:
     """One update of the network by one minibatch, divided over the devices."""
 
@@ -215,15 +276,24 @@ class _Step:
         parameters: list[gluon.Parameter],
         contexts: list[mx.Context],
         divisor: int | None,
+        everyone: Workers | None,
     ):
-        self._graph, self._loss, self._trainer = graph, loss, trainer
-        self._contexts, self._divisor = contexts, divisor
+        self._graph, self._loss, self._trainer, self._parameters = graph, loss, trainer, parameters
+        self._contexts, self._divisor, self.everyone = contexts, divisor, everyone
+        self._keys: dict[int, str] = {}
         self._adding = [parameter for parameter in parameters if parameter.grad_req == "add"]
         self._begun = False
 
-    def __call__(self, X: mx.nd.NDArray, y: mx.nd.NDArray) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
-        """Make the update; returns scores, labels and losses, one number a sample, for each device that had samples."""
+    def __call__(
+        self, X: mx.nd.NDArray, y: mx.nd.NDArray, num_samples: int
+    ) -> list[tuple[mx.nd.NDArray, mx.nd.NDArray, mx.nd.NDArray]]:
+        """Make the update by this worker's share of ``num_samples``.
+
+        Returns scores, labels and losses, one number a sample, for each device that had samples.
+        """
         parts = divided(X, y, self._contexts)
+        if self.everyone is not None and not self._begun:
+            self._begin_alike(self.everyone, *parts[0])
         with autograd.record():
             outputs = [scores(self._graph, X_part, y_part.shape[0]) for X_part, y_part in parts]
             losses = [self._losses(y_hat, y_part) for y_hat, (_, y_part) in zip(outputs, parts)]
@@ -238,7 +308,12 @@ class _Step:
             # writes these in its backward pass, MXNet's engine does not know: it would copy them too early.
             mx.nd.waitall()
             self._begun = True
-        self._trainer.step(self._divisor or y.shape[0])
+        if self.everyone is None:
+            self._trainer.step(self._divisor or num_samples)
+        else:
+            trained = [parameter for parameter in self._trainer._params if parameter.grad_req != "null"]
+            self.everyone.add_up([self._keys[id(parameter)] for parameter in trained], trained)
+            self._trainer.update(self._divisor or num_samples)
         return [
             (y_hat, y_part, self._measured(y_hat, y_part, loss))
             for y_hat, (_, y_part), loss in zip(outputs, parts, losses)
@@ -247,6 +322,11 @@ class _Step:
     def _measured(self, y_hat: mx.nd.NDArray, y: mx.nd.NDArray, losses: mx.nd.NDArray) -> mx.nd.NDArray:
         """The losses for the history: cross-entropies anew in float64, since oneDNN's in float32 are 5e-6 off."""
         return self._loss(y_hat.astype("float64"), y) if type(self._loss) is _CROSS_ENTROPY else losses
+
+    def _begin_alike(self, everyone: Workers, X: mx.nd.NDArray, y: mx.nd.NDArray) -> None:
+        """Give all workers the same parameters; a first forward pass tells their shapes."""
+        self._losses(scores(self._graph, X, y.shape[0]), y)
+        self._keys = dict(zip(map(id, self._parameters), everyone.share(self._parameters)))
 
     def _losses(self, y_hat: mx.nd.NDArray, y: mx.nd.NDArray) -> mx.nd.NDArray:
         try:
@@ -265,15 +345,16 @@ class _Step:
         return losses
 
 
-def _train_epoch(step: _Step, train_iter: Iterable[Any], bar: tqdm) -> tuple[float, float]:
-    """One pass over the training data; returns the mean loss and the accuracy over its samples."""
+def _train_epoch(step: _Step, train_iter: Iterable[Any], bar: tqdm) -> tuple[float, float, int]:
+    """One pass over the training data; returns the sum of the losses, the hits, and the number of samples."""
     loss_sums: dict[mx.Context, mx.nd.NDArray] = {}
     hits: dict[mx.Context, mx.nd.NDArray] = {}
     num_samples = 0
     running: collections.deque[mx.nd.NDArray] = collections.deque()
-    for batch in train_iter:
+    sizes = itertools.repeat(None) if step.everyone is None else train_iter.batch_sizes  # type: ignore[attr-defined]
+    for batch, size in zip(train_iter, sizes):
         X, y = pair_of(batch, "train_iter")
-        for y_hat, y_part, losses in step(X, y):
+        for y_hat, y_part, losses in step(X, y, size or y.shape[0]):
             context = y_part.ctx
             loss_sums[context] = losses.astype("float64").sum() + loss_sums.get(context, 0)
             hits[context] = count_correct(y_hat, y_part) + hits.get(context, 0)
@@ -286,7 +367,13 @@ def _train_epoch(step: _Step, train_iter: Iterable[Any], bar: tqdm) -> tuple[flo
     if num_samples == 0:
         raise ValueError("train_iter yielded no batch: give one that is not empty and can be iterated again.")
     loss_sum, num_correct = (sum(each.asnumpy().item() for each in sums.values()) for sums in (loss_sums, hits))
-    return loss_sum / num_samples, num_correct / num_samples
+    return loss_sum, num_correct, num_samples
+
+
+def _means(sums: Sequence[float], everyone: Workers | None) -> list[float]:
+    """Sums divided by the number of samples, which is the last of them; over all workers."""
+    *totals, num_samples = sums if everyone is None else everyone.gathered(sums).sum(axis=0).tolist()
+    return [total / num_samples for total in totals]
 
 
 def _check_finite(parameters: list[gluon.Parameter], mean_loss: float, epoch: int) -> None:

@@ -1,3 +1,4 @@
+import textwrap
 import types
 
 from d2lhelpers import training
@@ -6,6 +7,7 @@ from d2lhelpers.metrics import evaluate_accuracy
 from d2lhelpers.seeding import seed_everything
 from d2lhelpers.training import fit
 
+import jupyter_client
 import mxnet as mx
 import numpy as np
 import pytest
@@ -158,6 +160,25 @@ def test_the_bar_is_shown_when_asked_for(capsys):
     fit(network(), batches(), None, 2, lr=0.2, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "6/6" in err and "loss=" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [True, False])
+def test_in_a_notebook_the_bar_is_for_readers_only(reader):
+    """A front end says that it can ask its reader; what executes, records or compares notebooks says that it cannot."""
+    code = """
+        import d2lhelpers
+        from mxnet import gluon, nd
+        net = gluon.nn.Dense(3)
+        net.initialize()
+        d2lhelpers.fit(net, [(nd.ones((4, 5)), nd.zeros(4))], None, 2, lr=0.2).interrupted
+    """
+    shown = []
+    with jupyter_client.run_kernel(kernel_name="python3") as client:
+        reply = client.execute_interactive(textwrap.dedent(code), allow_stdin=reader, output_hook=shown.append)
+    kinds = [message["msg_type"] for message in shown if message["msg_type"] not in ("status", "execute_input")]
+    assert reply["content"]["status"] == "ok" and kinds[-1] == "execute_result"
+    assert ("display_data" in kinds or "stream" in kinds) == reader
 
 
 class Interrupts:

@@ -6,6 +6,7 @@ There are no worker processes: a batch is one gather from one array. A pass over
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ class ArrayIterator:
         self._shuffle = flag(shuffle, "shuffle")
         self._size = _height_and_width(resize)
         self._transforms = _transforms(transform)
+        self._index, self._count = 0, 1
         if self._size is not None and X.ndim != 4:
             raise ValueError(f"resize needs images of shape (N, C, H, W), got {X.shape}; leave resize out")
 
@@ -94,9 +96,48 @@ class ArrayIterator:
         parts = (self._X[start : start + 1000] for start in range(0, len(self._X), 1000))
         return np.concatenate([self._scaled(part).asnumpy() for part in parts])
 
+    def shard(self, index: int, count: int) -> ArrayIterator:
+        """Return one worker's share: its part of each minibatch, so that every sample comes once over all workers.
+
+        All workers draw the same order if their generators are seeded alike, and take equally many steps: those of one
+        worker that has it all. Only a last minibatch of fewer samples than workers is joined to the one before.
+
+        >>> halves = [ArrayIterator(np.zeros((10, 2)), np.arange(10), batch_size=5).shard(i, 2) for i in (0, 1)]
+        >>> [[y.asnumpy().tolist() for X, y in half] for half in halves]
+        [[[0, 1], [5, 6]], [[2, 3, 4], [7, 8, 9]]]
+
+        Args:
+            index: Which worker's, from 0.
+            count: How many workers there are.
+
+        Returns:
+            An iterator over the same arrays.
+
+        Raises:
+            ValueError: There is no such share, or a minibatch would not give every worker a sample.
+        """
+        count = whole(count, "the number of shares", 1)
+        index = whole(index, "the number of a share", 0, most=count - 1)
+        least = min(self.batch_size, len(self._X))
+        if least < count:
+            raise ValueError(f"a minibatch of {least} samples cannot be shared by {count} workers: take larger ones.")
+        if self._count > 1:
+            raise ValueError("this is a share already: call shard of the whole iterator.")
+        share = copy.copy(self)
+        share._index, share._count = index, count
+        return share
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """How many samples each minibatch holds, in a share those of the whole."""
+        sizes = [min(self.batch_size, len(self._X) - start) for start in range(0, len(self._X), self.batch_size)]
+        if sizes[-1] < self._count:
+            sizes[-2:] = [sum(sizes[-2:])]
+        return sizes
+
     def __len__(self) -> int:
         """Return the number of batches."""
-        return -(-len(self._X) // self.batch_size)
+        return len(self.batch_sizes)
 
     def __iter__(self) -> Iterator[tuple[mx.nd.NDArray, mx.nd.NDArray]]:
         """Begin a pass: the order is drawn now, the batches are made one by one."""
@@ -105,8 +146,10 @@ class ArrayIterator:
     def _batches(self, order):
         import mxnet as mx
 
-        for start in range(0, len(self._X), self.batch_size):
-            rows = slice(start, start + self.batch_size)
+        end = 0
+        for size in self.batch_sizes:
+            start, end = end, end + size
+            rows = slice(start + size * self._index // self._count, start + size * (self._index + 1) // self._count)
             if order is None:
                 X, y = self._X[rows], self.y[rows]
             else:

@@ -68,6 +68,23 @@ def _site(arguments) -> int:
     return build_site(arguments.notebooks, arguments.build)
 
 
+def _launch(arguments) -> int:
+    from ..launching import launch
+
+    try:
+        return launch(
+            arguments.program,
+            arguments.workers,
+            arguments.servers,
+            arguments.scheduler,
+            arguments.role,
+            arguments.limit,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
 def _status(arguments) -> int:
     from .recording import print_status
 
@@ -125,6 +142,19 @@ def _parser() -> argparse.ArgumentParser:
         )
     run.add_argument(
         "--jobs", metavar="N", type=_jobs, help="notebooks at a time (default: as many as there are cores)"
+    )
+    launch = command(commands, "launch", _launch, "run a training on several workers, here or on several machines")
+    launch.add_argument("--workers", type=int, required=True, metavar="N", help="how many, on all machines together")
+    launch.add_argument(
+        "--servers", type=int, default=1, metavar="M", help="processes that add gradients up (default: 1)"
+    )
+    launch.add_argument("--scheduler", metavar="HOST:PORT", help="where the scheduler is, for several machines")
+    launch.add_argument("--role", help="the part to start here: scheduler, server or worker; with --scheduler")
+    launch.add_argument(
+        "--limit", type=float, default=60, metavar="S", help="seconds to find one another (default: 60)"
+    )
+    launch.add_argument(
+        "program", nargs="*", metavar="-- PROGRAM", help="what a worker runs, such as -- python train.py"
     )
     record = command(commands, "record", _record, "execute the notebooks and rewrite outputs that left their tolerance")
     record.add_argument("--all", action="store_true", help="rewrite every output")

@@ -41,6 +41,38 @@ def order(iterator):
 
 @FEW
 @given(st.integers(1, 40), st.integers(1, 50), st.booleans(), st.sampled_from([(), (3,), (1, 2, 2)]))
+@FEW
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 6), st.booleans())
+def test_shares_of_all_workers_are_the_minibatches_of_one(n, batch_size, count, shuffle):
+    whole = ArrayIterator(*samples(n), batch_size, shuffle=shuffle)
+    if min(n, batch_size) < count:
+        with pytest.raises(ValueError, match="cannot be shared by"):
+            whole.shard(0, count)
+        return
+    seed_everything(0)
+    expected = [y.asnumpy().tolist() for _, y in whole]
+    if len(expected[-1]) < count:
+        expected[-2:] = [sum(expected[-2:], [])]
+    passes = []
+    for index in range(count):
+        share = whole.shard(index, count)
+        seed_everything(0)
+        passes.append([y.asnumpy().tolist() for _, y in share])
+        assert len(share) == len(passes[-1]) and share.batch_sizes == list(map(len, expected))
+        assert all(passes[-1]), "each worker has a sample in each step"
+    assert [sum(parts, []) for parts in zip(*passes)] == expected
+    assert all(max(map(len, parts)) - min(map(len, parts)) <= 1 for parts in zip(*passes))
+
+
+def test_a_share_that_is_none_is_said():
+    whole = ArrayIterator(*samples(10), 5)
+    for index, count, message in [(2, 2, "from 0 to 1, not 2"), (-1, 2, "not -1"), (0, 0, "of at least 1, not 0")]:
+        with pytest.raises(ValueError, match=message):
+            whole.shard(index, count)
+    with pytest.raises(ValueError, match="this is a share already"):
+        whole.shard(0, 2).shard(0, 2)
+
+
 def test_every_sample_comes_once_with_its_label_and_the_last_batch_is_ragged(n, batch_size, shuffle, shape):
     iterator = ArrayIterator(*samples(n, shape), batch_size, shuffle)
     sizes = [len(y) for _, y in iterator]
