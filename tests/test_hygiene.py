@@ -222,12 +222,22 @@ def test_no_statement_ends_in_a_semicolon(path):
     assert [line for source in sources(path, "code") for line in source.splitlines() if line.endswith(";")] == []
 
 
+def leads_somewhere(folder, target):
+    """Whether a link's file is there, and in a page of Markdown the heading that it names (as forges name them)."""
+    file, _, anchor = target.partition("#")
+    page = folder / file
+    if not (anchor and page.suffix == ".md"):
+        return page.exists()
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @every_notebook
 def test_links_lead_somewhere(path):
     for source in sources(path, "markdown"):
         for target in re.findall(r"\]\(([^)\s]+)\)", source):
             if not target.startswith(("https://", "http://", "#")):
-                assert (path.parent / target.partition("#")[0]).is_file(), target
+                assert leads_somewhere(path.parent, target), target
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -235,7 +245,7 @@ def test_links_of_a_page_lead_somewhere(page):
     prose = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         if not target.startswith(("https://", "http://", "#")):
-            assert (ROOT / page).parent.joinpath(target).exists(), target
+            assert leads_somewhere((ROOT / page).parent, target), target
 
 
 def left_open(text):
