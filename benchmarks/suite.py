@@ -4,7 +4,7 @@
 compares them, their solutions and runs all other tests in two processes side by side, so the seconds of the parts add
 up to more than the wall time. `make test` reads its own table: its longest files start first.
 
-    python benchmarks/suite.py [--tiny] [--output FILE]
+    python benchmarks/suite.py [--tiny] [--only "make run"] [--output FILE]
 """
 
 import argparse
@@ -58,7 +58,8 @@ def seconds_of_tests(report):
     return {name: rounded(value) for name, value in sorted(seconds.items())}
 
 
-def measure(tiny):
+def measure(tiny, wanted=None):
+    """Seconds of the wanted commands, or of all, whole and by part."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
         # Without the test of the table that is being made, or no first table could be.
@@ -66,6 +67,8 @@ def measure(tiny):
         environment = {**os.environ, "PYTEST_ADDOPTS": options}
         measured = {}
         for name, command in commands(tiny, folder).items():
+            if wanted and name not in wanted:
+                continue
             wall, printed = timed(command, environment)
             parts = {f"notebooks/{stem}.ipynb": float(seconds) for stem, seconds in ROW.findall(printed)}
             measured[name] = {"wall": wall, "parts": parts or seconds_of_tests(report)}
@@ -75,7 +78,7 @@ def measure(tiny):
 def show(report):
     """Print the report as one table."""
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
-    columns = [report[name] for name in ("make run JOBS=1", "make run", "make test")]
+    columns = [report.get(name, {"wall": "-", "parts": {}}) for name in ("make run JOBS=1", "make run", "make test")]
     print(f"{'seconds':<56}{'make run JOBS=1':>16}{'make run':>10}{'make test':>11}")
     for name in sorted({name for column in columns for name in column["parts"]}):
         one, run, test = (column["parts"].get(name, "-") for column in columns)
@@ -88,8 +91,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tiny", action="store_true", help="one notebook and one file of tests, to see that it works")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the table is saved")
+    names = list(commands(False, None))
+    parser.add_argument("--only", action="append", choices=names, help="measure this one, keep the others' figures")
     arguments = parser.parse_args()
-    report = {"machine": describe_machine(), **measure(arguments.tiny)}
+    kept = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.only else {}
+    report = {**kept, "machine": describe_machine(), **measure(arguments.tiny, arguments.only)}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report)
 
