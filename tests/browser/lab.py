@@ -58,7 +58,9 @@ def lab(tmp_path_factory):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "PYTEST"))
     }
-    planned = subprocess.run(["make", "--dry-run", "lab"], cwd=ROOT, capture_output=True, text=True, check=True)
+    planned = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "lab"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     command = planned.stdout.splitlines()[-1].replace(".venv/bin/python", sys.executable)
     command = command.replace("--notebook-dir=notebooks", f"--notebook-dir={folder}")
     options = "--no-browser --allow-root --ServerApp.port=0 --IdentityProvider.token=reader"
