@@ -348,7 +348,7 @@ def _patiently(work, let_go):
     An answer that comes after that, or an error, is given to ``let_go``, which closes what nobody else will.
     """
     done: list[tuple[Any, BaseException | None]] = []
-    given_up: list[bool] = []
+    given_up = threading.Event()
     lock = threading.Lock()
 
     def attempt():
@@ -359,7 +359,7 @@ def _patiently(work, let_go):
             error = raised
         with lock:
             done.append((result, error))
-        if given_up:
+        if given_up.is_set():
             let_go(result if error is None else error)
 
     thread = threading.Thread(target=attempt, daemon=True)
@@ -367,7 +367,7 @@ def _patiently(work, let_go):
     thread.join(_PATIENCE)
     with lock:
         if not done:
-            given_up.append(True)
+            given_up.set()
             raise _Abandoned(f"it gave no answer in {_PATIENCE:g} seconds")
     result, error = done[0]
     if error is not None:
