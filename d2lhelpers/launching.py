@@ -93,24 +93,21 @@ async def _all_parts(command: Sequence[str], num_workers: int, num_servers: int,
 
 async def _until_told(part: Coroutine[Any, Any, int]) -> int:
     """Run a part; a polite request to end (SIGTERM) ends it as Ctrl-C does."""
-    task = asyncio.ensure_future(part)
     told = False
+    async with _meanwhile(part) as task:
 
-    def tell() -> None:
-        nonlocal told
-        told = True
-        task.cancel()
+        def tell() -> None:
+            nonlocal told
+            told = True
+            task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if told:
-            return 128 + signal.SIGTERM
-        raise
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if told:
+                return 128 + signal.SIGTERM
+            raise
 
 
 class _Scheduler:
@@ -195,14 +192,13 @@ class _Scheduler:
             variables = {**self._variables, "DMLC_ROLE": role, "D2LHELPERS_WORKER": str(number)}
             _send(writer, {"name": name, "variables": variables})
             async with _beating(writer):
-                status = asyncio.ensure_future(_awaited("status", reader))
-                await asyncio.wait([status, self._end], return_when=asyncio.FIRST_COMPLETED)
-                if status.done():
-                    self._part_ended(role, name, status.result())
-                status.cancel()
+                async with _awaited("status", reader) as status:
+                    await asyncio.wait([status, self._end], return_when=asyncio.FIRST_COMPLETED)
+                    if status.done():
+                        self._part_ended(role, name, status.result())
                 await asyncio.wait([self._end])
             _send(writer, {"end": self._end.result()[1]})
-        except (OSError, EOFError, asyncio.TimeoutError, ValueError, TypeError, KeyError):
+        except (OSError, EOFError, ValueError, TypeError, KeyError):
             if name:
                 self._finish(1, f"{name} cannot be reached any more.")
         finally:
@@ -222,15 +218,14 @@ async def _keep(role: str, command: Sequence[str], host: str, port: int, time_li
             return _ended(told["end"])
         variables = {**told["variables"], "DMLC_NODE_HOST": writer.get_extra_info("sockname")[0]}
         running = asyncio.ensure_future(_run(told["name"], command if role == "worker" else _NO_PROGRAM, variables))
-        async with _beating(writer):
-            news = asyncio.ensure_future(_awaited("end", reader))
+        async with _beating(writer), _awaited("end", reader) as news:
             await asyncio.wait([running, news], return_when=asyncio.FIRST_COMPLETED)
             if not news.done():
                 _send(writer, {"status": running.result()})
             why = await news
     except _NotThere as error:
         why = str(error)
-    except (OSError, EOFError, asyncio.TimeoutError):
+    except (OSError, EOFError):
         why = f"the scheduler at {host}:{port} cannot be reached any more."
     finally:
         if running:
@@ -273,21 +268,39 @@ def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 async def _receive(reader: asyncio.StreamReader) -> dict[str, Any]:
     """The next message; an error where the other end is gone, or silent for too long."""
-    line = await asyncio.wait_for(reader.readline(), _SILENCE)
+    silent = asyncio.get_running_loop().call_later(_SILENCE, reader.feed_eof)
+    try:
+        line = await reader.readline()  # not by wait_for: up to Python 3.11 it can swallow a cancellation
+    finally:
+        silent.cancel()
     if not line.endswith(b"\n"):
         raise EOFError
     return json.loads(line)
 
 
-async def _awaited(key: str, reader: asyncio.StreamReader) -> Any:
-    """The value of the first message that has this key; signs of life come before it."""
-    while key not in (message := await _receive(reader)):
-        pass
-    return message[key]
-
-
 @contextlib.asynccontextmanager
-async def _beating(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+async def _meanwhile(doing: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """Something that is done beside something else, and no longer than that."""
+    task = asyncio.ensure_future(doing)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # whatever it may still say
+
+
+def _awaited(key: str, reader: asyncio.StreamReader) -> contextlib.AbstractAsyncContextManager[asyncio.Task[Any]]:
+    """The value of the first message that has this key; signs of life come before it."""
+
+    async def receive() -> Any:
+        while key not in (message := await _receive(reader)):
+            pass
+        return message[key]
+
+    return _meanwhile(receive())
+
+
+def _beating(writer: asyncio.StreamWriter) -> contextlib.AbstractAsyncContextManager[asyncio.Task[Any]]:
     """Give signs of life while something else is done."""
 
     async def beat() -> None:
@@ -295,11 +308,7 @@ async def _beating(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
             _send(writer, {})
             await asyncio.sleep(_BEAT)
 
-    beats = asyncio.ensure_future(beat())
-    try:
-        yield
-    finally:
-        beats.cancel()
+    return _meanwhile(beat())
 
 
 async def _run(name: str, command: Sequence[str], variables: dict[str, str]) -> int:

@@ -1,5 +1,6 @@
 """Several workers train as one does, and a part that ends badly ends all of a launch and leaves no process."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from d2lhelpers import launching
 from d2lhelpers.launching import launch
 
 import numpy as np
@@ -251,6 +253,20 @@ def test_a_worker_that_is_lost_on_another_machine_ends_all_of_it(machines, what,
     parts[3].communicate(timeout=LONG)
     psutil.wait_procs(left(variables), timeout=LONG)
     assert left(variables) == []
+
+
+def test_the_end_of_a_connection_is_not_heard_of_once_nobody_waits_for_it():
+    complaints = []
+
+    async def end_at_the_same_moment():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, about: complaints.append(about))
+        reader = asyncio.StreamReader()
+        async with launching._awaited("status", reader) as status:
+            await asyncio.sleep(0)
+            reader.feed_eof()
+        return status.cancelled()
+
+    assert asyncio.run(end_at_the_same_moment()) and complaints == []
 
 
 @pytest.mark.slow
