@@ -1,29 +1,28 @@
 """The benchmark of the LeNet runs; its saved table is the README's, and keeps the promises made of it."""
 
-import io
 import json
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "lenet_speed.py"
 OURS = {"fit", "fit, 2 OpenMP threads", "halves in 2 contexts"}
+PEERS = {"PyTorch channels_last", "torch.compile", "TensorFlow", "JAX"}
 
 
 def ratios(report):
     found = [*report["epoch"]["ratios"].values(), report["start"]["ratio"]]
+    found += [ratio for title in ("one core", "two cores") for ratio in report["peers"][title]["ratios"].values()]
     return found + [report["data"][task]["ratio"] for task in ("first batch", "pass", "evaluate")]
 
 
 def check(report):
     assert {"processor", "cores", "system", "python", "numpy", "mxnet"} <= set(report["machine"])
-    assert set(report["load before"]) == {"start", "data", "epoch", "ladder", "busy", "scaling"}
+    assert set(report["load before"]) == {"start", "data", "epoch", "ladder", "busy", "scaling", "peers"}
     assert {"tutorial", *OURS} <= set(report["epoch"]["seconds"])
     assert report["epoch"]["repeats"] == dict.fromkeys(OURS, True)
     assert OURS <= set(report["busy"]["busy"]) == set(report["busy"]["quiet"])
@@ -31,6 +30,10 @@ def check(report):
     assert {"Convolution", "_backward_Convolution"} <= set(
         report["ladder"]["operators, milliseconds a step"]["one static graph"]
     )
+    theirs = PEERS - set(report["peers"]["skipped"])
+    for title, ours in (("one core", {"fit"}), ("two cores", OURS - {"fit"})):
+        assert set(report["peers"][title]["milliseconds a step"]) == ours | theirs
+        assert set(report["peers"][title]["ratios"]) == {f"{a} / {b}" for a in ours for b in theirs}
     assert all(ratio["range"][0] <= ratio["median"] <= ratio["range"][1] for ratio in ratios(report))
 
 
@@ -41,7 +44,10 @@ def test_the_script_measures_prints_and_saves(tmp_path):
     command = [sys.executable, str(SCRIPT), "--tiny", "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    check(json.loads(output.read_text(encoding="utf-8")))
+    report = json.loads(output.read_text(encoding="utf-8"))
+    check(report)
+    for name, why in report["peers"]["skipped"].items():  # with a word
+        assert re.search(rf"^ +{name} +{why}$", done.stdout, re.MULTILINE) and why.endswith("is not installed")
     assert done.stdout.startswith("processor ") and "halves in 2 contexts" in done.stdout
     assert list(tmp_path.iterdir()) == [output]
 
@@ -50,13 +56,13 @@ def test_the_command_that_tells_why_a_process_ended_can_be_pasted(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     import lenet_speed
 
-    worker = object.__new__(lenet_speed.Worker)
-    worker.process = SimpleNamespace(
-        args=["python", "--work", "fit", '{"images": 1}'], stdin=io.StringIO(), stdout=io.StringIO()
-    )
-    with pytest.raises(RuntimeError, match="the process of 'pass' ended: run .* to see why") as caught:
-        worker.do("pass")
-    assert shlex.split(re.search("run (.*) to see why", str(caught.value))[1]) == worker.process.args
+    with lenet_speed.Worker("no_such_way") as worker:
+        worker.settings = {"images": "it's no number"}
+        with pytest.raises(RuntimeError, match="the process of 'pass' ended: run .* to see why") as caught:
+            worker.do("pass")
+    command = re.search("run (.*) to see why", str(caught.value))[1]
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.endswith("KeyError: 'no_such_way'\n")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +73,15 @@ def saved():
 def test_the_saved_table_is_of_the_real_size(saved):
     check(saved)
     assert (saved["settings"]["images"], saved["settings"]["batch"], saved["settings"]["test"]) == (60000, 256, 10000)
-    assert saved["settings"]["sizes"] == [16, 64, 256, 1024] and saved["machine"]["torch"].startswith("2.13.0")
+    assert saved["settings"]["sizes"] == [16, 64, 256, 1024] and saved["peers"]["skipped"] == {}
+    assert all(saved["machine"][name].startswith(pinned) for name, pinned in bench_pins().items())
+
+
+def bench_pins():
+    """The versions of the extra ``bench``, by the modules' names."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pins = re.search(r"^bench = \[(.*)\]$", text, re.MULTILINE)[1]
+    return dict(re.findall(r'"(\w+)(?:-cpu)?==([\d.]+)"', pins))
 
 
 def test_the_readme_shows_the_saved_table(saved):
@@ -91,6 +105,13 @@ def test_the_page_of_the_benchmarks_shows_the_saved_tables(saved):
     def with_range(ratio):
         return shown(ratio["median"], *ratio["range"])
 
+    def against_peers(measured):
+        ms = measured["milliseconds a step"]
+        return [
+            [name, *shown(*(ms[way] for way in name.split(" / "))), *with_range(ratio)]
+            for name, ratio in measured["ratios"].items()
+        ]
+
     data, busy, ladder = saved["data"], saved["busy"], saved["ladder"]
     plain, filled = ladder["operators, milliseconds a step"].values()
     by_batch = saved["scaling"]["batch size"]
@@ -108,6 +129,8 @@ def test_the_page_of_the_benchmarks_shows_the_saved_tables(saved):
         ],
         [[name, *shown(*(row[name] for row in by_batch.values()))] for name in by_batch["256"]],
         [[images, *shown(row["fit"])] for images, row in saved["scaling"]["images"].items()],
+        against_peers(saved["peers"]["one core"]),
+        against_peers(saved["peers"]["two cores"]),
     ]
     page = (SCRIPT.parent / "README.md").read_text(encoding="utf-8")
     section = page.partition("## The LeNet, part by part\n")[2].partition("\n## ")[0]
