@@ -140,7 +140,7 @@ WAYS = {
     TUTORIAL: ("tutorial", {}),
     FIT: ("ours", {}),
     FIT_2: ("ours", {"threads": 2, **NAIVE}),
-    HALVES: ("halves", {"MXNET_CPU_TEMP_COPY": "128"}),
+    HALVES: ("halves", {}),
     **(PYTORCH if find_spec("torch") else {}),
 }
 

@@ -7,7 +7,6 @@ one such process: it reads which task is asked for, and answers how long it took
 import functools
 import gzip
 import hashlib
-import itertools
 import json
 import os
 import resource
@@ -86,7 +85,7 @@ def tutorial(settings):
     return {"epoch": epoch, "evaluate": evaluate, **reading(load, lambda: train_iter, nd.waitall)}
 
 
-def ours(settings):
+def ours(settings, ctx=None):
     """``fit`` on batches in memory."""
     from d2lhelpers import evaluate_accuracy
     from d2lhelpers.data import ArrayIterator, ensure, fashion_mnist_arrays
@@ -98,7 +97,7 @@ def ours(settings):
 
     seed_everything(1)
     net = lenet()
-    net.initialize()
+    net.initialize(ctx=ctx)
 
     def load():
         X_train, y_train, X_test, y_test = fashion_mnist_arrays()
@@ -121,7 +120,7 @@ def ours(settings):
     def repeat():
         seed_everything(1)
         net, few = lenet(), ArrayIterator(train_iter.X[:5120], train_iter.y[:5120], settings["batch"], shuffle=True)
-        net.initialize()
+        net.initialize(ctx=ctx)
         fit(net, few, None, 1, lr=0.1)
         return digest(net)
 
@@ -134,56 +133,11 @@ def ours(settings):
     }
 
 
-def halves(settings, num_contexts=2):
-    """Half of every minibatch on each of two contexts of the CPU, as with two GPUs; the gradients are added up.
-
-    MXNet's default engine has threads of its own for each context, so the halves run side by side and wait for one
-    another once a step. What would keep them from it is scratch memory: all contexts of the CPU share four pieces, and
-    an operator waits for the one that has its piece. With `MXNET_CPU_TEMP_COPY=128` there are enough.
-    """
-    from d2lhelpers.data import ArrayIterator
-    from d2lhelpers.graphs import as_one_graph
-    from d2lhelpers.metrics import count_correct
-    from d2lhelpers.networks import lenet
-    from d2lhelpers.seeding import seed_everything
-
+def halves(settings):
+    """``fit`` with half of every minibatch on each of two contexts of the CPU, as with two GPUs."""
     import mxnet as mx
-    from mxnet import autograd, gluon
 
-    train_iter = ArrayIterator(*training_arrays(settings), settings["batch"], shuffle=True)
-    contexts = [mx.cpu(i) for i in range(num_contexts)]
-    loss = gluon.loss.SoftmaxCrossEntropyLoss()
-
-    def network():
-        seed_everything(1)
-        net = lenet()
-        net.initialize(ctx=contexts)
-        return net, gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
-
-    def train(net, trainer, batches):
-        totals = [0] * (2 * num_contexts)
-        with as_one_graph(net) as graph:
-            for batch in batches:
-                parts = list(zip(*(gluon.utils.split_and_load(array, contexts, even_split=False) for array in batch)))
-                with autograd.record():
-                    outputs = [graph(X) for X, _ in parts]
-                    losses = [loss(y_hat, y) for y_hat, (_, y) in zip(outputs, parts)]
-                autograd.backward(losses)
-                trainer.step(len(batch[1]))
-                hits = [count_correct(y_hat, y) for y_hat, (_, y) in zip(outputs, parts)]
-                totals = [sums + total for sums, total in zip([*(part.sum() for part in losses), *hits], totals)]
-        return [total.asnumpy().item() for total in totals]
-
-    def epoch():
-        train(*trained, train_iter)
-
-    def repeat():
-        net, trainer = network()
-        train(net, trainer, itertools.islice(train_iter, 20))
-        return digest(net)
-
-    trained = network()
-    return {"epoch": epoch, "repeat": repeat}
+    return ours(settings, ctx=[mx.cpu(0), mx.cpu(1)])
 
 
 def digest(net):
@@ -226,14 +180,14 @@ def graphs(settings):
 
         return run
 
-    def merged(layers, pad):
-        return [ConvolveAndPool([tuple(layers[:2]), tuple(layers[2:4])], pad=pad), *layers[4:]]
+    def merged(layers, block):
+        return [ConvolveAndPool([tuple(layers[:2]), tuple(layers[2:4])], block), *layers[4:]]
 
     tasks = {
         "layer by layer": steps(None),
         "one static graph": steps(lambda layers: layers),
-        "ReLU behind the pooling": steps(lambda layers: merged(layers, pad=False)),
-        "channels in blocks of 16": steps(lambda layers: merged(layers, pad=True)),
+        "ReLU behind the pooling": steps(lambda layers: merged(layers, block=1)),
+        "channels in blocks of 16": steps(lambda layers: merged(layers, block=16)),
     }
 
     def profile(name):

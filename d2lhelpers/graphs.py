@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import mxnet as mx
@@ -13,8 +15,6 @@ from mxnet.gluon import nn
 
 __all__ = ["ConvolveAndPool", "as_one_graph"]
 
-# oneDNN's convolutions for AVX-512 work on blocks of so many channels.
-_BLOCK = 16
 # Blocks are filled up if that makes at most so many channels of one.
 _MOST_PADDING = 1.6
 # Where Gluon keeps the layers and networks whose forward passes are known to be the same for each minibatch.
@@ -29,16 +29,17 @@ class ConvolveAndPool(gluon.HybridBlock):
 
     Two things are done differently. The ReLU comes after the pooling, where there are fewer numbers: the larger of two
     numbers stays the larger, so neither outputs nor gradients change, to the bit. And the channels between the layers
-    are filled up with zeros to whole blocks of 16, the size that the kernels of AVX-512 work in; that changes the
-    outputs by rounding only.
+    are filled up with zeros to whole blocks, the size that the processor's kernels work in; that changes the outputs by
+    rounding only.
     """
 
-    def __init__(self, pairs: Iterable[tuple[nn.HybridBlock, nn.HybridBlock]], pad: bool = True):
+    def __init__(self, pairs: Iterable[tuple[nn.HybridBlock, nn.HybridBlock]], block: int | None = None):
         """Take the layers; the parameters stay theirs.
 
         Args:
             pairs: (convolution, pooling) in order: for each pair `pools_after_relu` holds.
-            pad: whether channels are filled up; the shapes of all parameters must be known for that.
+            block: channels are filled up to a multiple of it, where that is not much, and for 1 not at all; by default
+                what this processor's kernels work in. The shapes of all parameters must be known for more than 1.
 
         Raises:
             ValueError: a pair for which `pools_after_relu` does not hold.
@@ -48,7 +49,7 @@ class ConvolveAndPool(gluon.HybridBlock):
         for pair in pairs:
             if not self.pools_after_relu(*pair):
                 raise ValueError("expected convolutions with a ReLU and max poolings, got {} and {}".format(*pair))
-        self._pad, self._options = pad, []
+        self._block, self._options = _channels_at_once() if block is None else block, []
         for i, (convolution, pooling) in enumerate(pairs):
             self._options.append(convolution._kwargs)
             self.params.update(convolution.params)
@@ -83,7 +84,7 @@ class ConvolveAndPool(gluon.HybridBlock):
             channels, inputs, *kernel = parameter.shape
             if filled:
                 weight = F.concat(weight, zeros((channels, filled, *kernel)), dim=1)
-            inputs, filled = inputs + filled, _missing(channels) if self._pad else 0
+            inputs, filled = inputs + filled, _missing(channels, self._block)
             if filled:
                 weight = F.concat(weight, zeros((filled, inputs, *kernel)), dim=0)
                 bias = None if bias is None else F.concat(bias, zeros((filled,)), dim=0)
@@ -93,9 +94,22 @@ class ConvolveAndPool(gluon.HybridBlock):
         return F.slice_axis(x, axis=1, begin=0, end=channels) if filled else x
 
 
-def _missing(channels: int) -> int:
-    extra = -channels % _BLOCK
+def _missing(channels: int, block: int) -> int:
+    extra = -channels % block
     return extra if channels + extra <= _MOST_PADDING * channels else 0
+
+
+@functools.cache
+def _channels_at_once(cpuinfo: str = "/proc/cpuinfo") -> int:
+    """In blocks of how many channels oneDNN's kernels work: by the processor, and by the limit set for oneDNN."""
+    limit = os.environ.get("DNNL_MAX_CPU_ISA", "ALL").upper()
+    flags: list[str] = []
+    with contextlib.suppress(OSError):
+        text = Path(cpuinfo).read_text(encoding="utf-8", errors="replace")
+        flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    if "avx512f" in flags and limit.startswith(("ALL", "AVX512")):
+        return 16
+    return 8 if "avx2" in flags and limit.startswith(("ALL", "AVX512", "AVX2")) else 1
 
 
 @contextlib.contextmanager

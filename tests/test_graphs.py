@@ -108,28 +108,58 @@ def test_convolve_and_pool(channels, kernels, windows, bias, inputs, options, hy
     parameters = net.collect_params().values()
     net(X)
     expected = outputs_and_gradients(net, parameters, X)
-    for pad in (False, True):
-        block = ConvolveAndPool(pairs, pad=pad)
+    for size in (1, 8, 16):
+        block = ConvolveAndPool(pairs, size)
         if hybridize:
             block.hybridize(static_alloc=True, static_shape=True)
         ours = outputs_and_gradients(block, parameters, X)
         assert close(ours, expected)
-        if not pad:  # the ReLU behind the pooling changes nothing at all
+        if size == 1:  # the ReLU behind the pooling changes nothing at all
             assert all((a == b).all() for a, b in zip(ours, expected))
         assert set(block.collect_params()) == set(net.collect_params())
 
 
-def test_channels_are_filled_up_to_whole_blocks_where_that_is_not_much(monkeypatch):
+@pytest.mark.parametrize(
+    ("block", "filled"),
+    [
+        (16, {(20, 50): (32, 64), (8, 16): (8, 16), (10, 33): (16, 48)}),
+        (8, {(20, 50): (24, 56), (8, 16): (8, 16), (10, 33): (16, 40)}),
+        (1, {(20, 50): (20, 50)}),
+    ],
+)
+def test_channels_are_filled_up_to_whole_blocks_where_that_is_not_much(block, filled, monkeypatch):
     seen = []
     real = nd.Convolution
     monkeypatch.setattr(nd, "Convolution", lambda *a, **k: seen.append((a[1].shape, k["num_filter"])) or real(*a, **k))
-    for channels in ((20, 50), (8, 16), (10, 33)):
+    for channels, (first, second) in filled.items():
         net, pairs = pairs_of(channels, (3, 3), (2, 2), bias=True)
         net(images((1, 1, 20, 20)))
         seen.clear()
-        ConvolveAndPool(pairs)(images((1, 1, 20, 20)))
-        first, second = {20: (32, 64), 8: (8, 16), 10: (16, 48)}[channels[0]]
+        ConvolveAndPool(pairs, block)(images((1, 1, 20, 20)))
         assert seen == [((first, 1, 3, 3), first), ((second, first, 3, 3), second)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "expected"),
+    [
+        ("sse4_1 avx avx2 avx512f", None, 16),
+        ("sse4_1 avx avx2 avx512f", "AVX512_CORE_VNNI", 16),
+        ("sse4_1 avx avx2 avx512f", "avx2", 8),
+        ("sse4_1 avx avx2 avx512f", "AVX", 1),
+        ("sse4_1 avx avx2 avx512f", "SSE41", 1),
+        ("sse4_1 avx avx2", None, 8),
+        ("sse4_1 avx", "ALL", 1),
+        (None, None, 1),
+    ],
+)
+def test_blocks_are_those_of_the_processor_and_of_the_limit(flags, limit, expected, tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor : 0\nflags\t\t: fpu {flags}\nbugs : none\n", encoding="utf-8")
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    if limit:
+        monkeypatch.setenv("DNNL_MAX_CPU_ISA", limit)
+    assert graphs._channels_at_once.__wrapped__(str(cpuinfo)) == expected
 
 
 def test_only_a_convolution_with_relu_before_a_max_pooling_is_merged():
