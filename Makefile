@@ -71,6 +71,7 @@ bench: venv  ## the side-by-side measurements: ratios of two things in one run (
 	@$(VENV_PYTHON) benchmarks/convolution.py
 	@$(VENV_PYTHON) benchmarks/numpy_cnn.py
 	@$(VENV_PYTHON) benchmarks/lenet_speed.py
+	@$(VENV_PYTHON) benchmarks/scale.py
 	@$(VENV_PYTHON) benchmarks/comparison.py
 	@$(VENV_PYTHON) benchmarks/suite.py
 
