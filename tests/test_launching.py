@@ -270,6 +270,19 @@ def test_the_end_of_a_connection_is_not_heard_of_once_nobody_waits_for_it():
 
 
 @pytest.mark.slow
+def test_a_worker_says_that_it_waits_for_another(variables):
+    wait = f"import os, time\nif os.environ['D2LHELPERS_WORKER'] == '1': time.sleep({LONG})\n"
+    impatient = "import d2lhelpers\nfrom d2lhelpers import workers\nworkers._PATIENCE = 1\nworkers.workers()"
+    process = started(["--workers", "2"], [wait + impatient], variables)
+    assert process.stderr.readline() == (
+        "worker 0 | has waited 1 seconds for the other parts of the launch: they have not come to their first fit yet, "
+        "or a firewall is between the machines.\n"
+    )
+    process.terminate()
+    ended(process, variables)
+
+
+@pytest.mark.slow
 def test_who_does_not_come_is_waited_for_only_so_long(variables):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
