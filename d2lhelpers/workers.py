@@ -54,7 +54,9 @@ class Workers:
         """
         keys = [self._new_key() for _ in parameters]
         for key, parameter in zip(keys, parameters):
-            self._store.broadcast(key, parameter.list_data()[0], out=parameter.list_data())
+            # A forward pass can leave a parameter in oneDNN's own order of numbers; the store would send nothing then.
+            plain = mx.nd.from_numpy(parameter.list_data()[0].asnumpy(), zero_copy=False)
+            self._store.broadcast(key, plain, out=parameter.list_data())
         return keys
 
     def add_up(self, keys: Sequence[str], parameters: Sequence[gluon.Parameter]) -> None:

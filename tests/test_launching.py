@@ -35,7 +35,7 @@ y = rng.integers(0, 4, num_samples)
 X = rng.standard_normal((4, 1, 12, 12))[y] + 0.5 * rng.standard_normal((num_samples, 1, 12, 12))
 d2lhelpers.seed_everything(3)
 net = nn.HybridSequential()
-net.add(nn.Conv2D(10, 3, activation="relu"), nn.MaxPool2D(2), nn.Dense(16, activation="relu"), nn.Dense(4))
+net.add(nn.Conv2D(8, 3, activation="relu"), nn.MaxPool2D(2), nn.Dense(16, activation="relu"), nn.Dense(4))
 net.initialize(mx.init.Xavier(), ctx=[mx.cpu(i) for i in range(contexts)])
 batches = d2lhelpers.ArrayIterator(X, y, batch_size, shuffle=True)
 found = [d2lhelpers.fit(net, batches, batches, 1, lr=0.1) for _ in range(2)]
