@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -267,6 +268,23 @@ def test_the_end_of_a_connection_is_not_heard_of_once_nobody_waits_for_it():
         return status.cancelled()
 
     assert asyncio.run(end_at_the_same_moment()) and complaints == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_process_that_is_told_twice_to_end_leaves_nothing_open(capsys):
+    async def told_twice():
+        command = ["sh", "-c", f"echo up; exec sleep {LONG}"]
+        running = asyncio.ensure_future(launching._run("worker 0", command, {}))
+        while capsys.readouterr().out != "worker 0 | up\n":
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return running.cancelled()
+
+    assert asyncio.run(told_twice()) and psutil.Process().children() == []
+    gc.collect()
 
 
 @pytest.mark.slow
