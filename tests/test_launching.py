@@ -67,7 +67,13 @@ def variables():
 def started(words, program, variables, before=()):
     program = [] if program is None else ["--", sys.executable, "-c", *program]
     return subprocess.Popen(
-        [*before, *COMMAND, *words, *program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables
+        [*before, *COMMAND, *words, *program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables,
+        # A shell starts what runs in the background deaf to Ctrl-C: these tests, perhaps, but not this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
