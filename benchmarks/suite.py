@@ -71,14 +71,21 @@ def measure(tiny, wanted=None):
                 continue
             wall, printed = timed(command, environment)
             parts = {f"notebooks/{stem}.ipynb": float(seconds) for stem, seconds in ROW.findall(printed)}
-            measured[name] = {"wall": wall, "parts": parts or seconds_of_tests(report)}
+            measured[name] = {
+                "machine": describe_machine(),
+                "wall": wall,
+                "parts": parts or seconds_of_tests(report),
+            }
         return measured
 
 
 def show(report):
     """Print the report as one table."""
-    print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
-    columns = [report.get(name, {"wall": "-", "parts": {}}) for name in ("make run JOBS=1", "make run", "make test")]
+    commands = ("make run JOBS=1", "make run", "make test")
+    for command in commands:
+        machine = report.get(command, {}).get("machine", {})
+        print(f"{command}:", ", ".join(f"{name} {value}" for name, value in machine.items()) or "not measured")
+    columns = [report.get(command, {"wall": "-", "parts": {}}) for command in commands]
     print(f"{'seconds':<56}{'make run JOBS=1':>16}{'make run':>10}{'make test':>11}")
     for name in sorted({name for column in columns for name in column["parts"]}):
         one, run, test = (column["parts"].get(name, "-") for column in columns)
@@ -95,7 +102,7 @@ def main():
     parser.add_argument("--only", action="append", choices=names, help="measure this one, keep the others' figures")
     arguments = parser.parse_args()
     kept = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.only else {}
-    report = {**kept, "machine": describe_machine(), **measure(arguments.tiny, arguments.only)}
+    report = {**kept, **measure(arguments.tiny, arguments.only)}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report)
 

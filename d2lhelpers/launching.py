@@ -334,7 +334,10 @@ async def _run(name: str, command: Sequence[str], variables: dict[str, str]) -> 
         return status if status >= 0 else 128 - status
     finally:
         _kill_group(process.pid)  # whoever it has started, and holds its streams open, too
-        await asyncio.wait([asyncio.ensure_future(process.wait()), *handing_on])
+        ending = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(process.wait()), *handing_on]))
+        while not ending.done():  # also where this is told twice to end: what is left open would complain at the end
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(ending)
 
 
 def _kill_group(pid: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import sys
+import threading
 from collections.abc import Sequence
 
 import mxnet as mx
@@ -12,6 +14,8 @@ import numpy as np
 from mxnet import gluon
 
 __all__ = ["Workers", "workers"]
+
+_PATIENCE = 30.0  # seconds after which a wait for the others is mentioned
 
 
 class Workers:
@@ -23,8 +27,12 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        """Meet the others; waits until all have come."""
+        """Meet the others; waits until all have come, and mentions it where that takes long."""
+        reminder = threading.Timer(_PATIENCE, _remind)
+        reminder.daemon = True
+        reminder.start()
         self._store = mx.kv.create("dist_sync")
+        reminder.cancel()
         # A worker that has failed would wait at its end for all the others to come to theirs.
         mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self._store.handle, ctypes.c_int(0)))
         self.count = self._store.num_workers
@@ -46,7 +54,9 @@ class Workers:
         """
         keys = [self._new_key() for _ in parameters]
         for key, parameter in zip(keys, parameters):
-            self._store.broadcast(key, parameter.list_data()[0], out=parameter.list_data())
+            # A forward pass can leave a parameter in oneDNN's own order of numbers; the store would send nothing then.
+            plain = mx.nd.from_numpy(parameter.list_data()[0].asnumpy(), zero_copy=False)
+            self._store.broadcast(key, plain, out=parameter.list_data())
         return keys
 
     def add_up(self, keys: Sequence[str], parameters: Sequence[gluon.Parameter]) -> None:
@@ -81,6 +91,15 @@ class Workers:
     def wait(self) -> None:
         """Wait until all workers have come here: none of them needs this one any more."""
         self._store._barrier()
+
+
+def _remind() -> None:
+    print(
+        f"has waited {_PATIENCE:g} seconds for the other parts of the launch: they have not come to their first fit "
+        "yet, or a firewall is between the machines.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -35,7 +36,7 @@ y = rng.integers(0, 4, num_samples)
 X = rng.standard_normal((4, 1, 12, 12))[y] + 0.5 * rng.standard_normal((num_samples, 1, 12, 12))
 d2lhelpers.seed_everything(3)
 net = nn.HybridSequential()
-net.add(nn.Conv2D(10, 3, activation="relu"), nn.MaxPool2D(2), nn.Dense(16, activation="relu"), nn.Dense(4))
+net.add(nn.Conv2D(8, 3, activation="relu"), nn.MaxPool2D(2), nn.Dense(16, activation="relu"), nn.Dense(4))
 net.initialize(mx.init.Xavier(), ctx=[mx.cpu(i) for i in range(contexts)])
 batches = d2lhelpers.ArrayIterator(X, y, batch_size, shuffle=True)
 found = [d2lhelpers.fit(net, batches, batches, 1, lr=0.1) for _ in range(2)]
@@ -66,7 +67,13 @@ def variables():
 def started(words, program, variables, before=()):
     program = [] if program is None else ["--", sys.executable, "-c", *program]
     return subprocess.Popen(
-        [*before, *COMMAND, *words, *program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables
+        [*before, *COMMAND, *words, *program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables,
+        # A shell starts what runs in the background deaf to Ctrl-C: these tests, perhaps, but not this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -267,6 +274,36 @@ def test_the_end_of_a_connection_is_not_heard_of_once_nobody_waits_for_it():
         return status.cancelled()
 
     assert asyncio.run(end_at_the_same_moment()) and complaints == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_process_that_is_told_twice_to_end_leaves_nothing_open(capsys):
+    async def told_twice():
+        command = ["sh", "-c", f"echo up; exec sleep {LONG}"]
+        running = asyncio.ensure_future(launching._run("worker 0", command, {}))
+        while capsys.readouterr().out != "worker 0 | up\n":
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return running.cancelled()
+
+    assert asyncio.run(told_twice()) and psutil.Process().children() == []
+    gc.collect()
+
+
+@pytest.mark.slow
+def test_a_worker_says_that_it_waits_for_another(variables):
+    wait = f"import os, time\nif os.environ['D2LHELPERS_WORKER'] == '1': time.sleep({LONG})\n"
+    impatient = "import d2lhelpers\nfrom d2lhelpers import workers\nworkers._PATIENCE = 1\nworkers.workers()"
+    process = started(["--workers", "2"], [wait + impatient], variables)
+    assert process.stderr.readline() == (
+        "worker 0 | has waited 1 seconds for the other parts of the launch: they have not come to their first fit yet, "
+        "or a firewall is between the machines.\n"
+    )
+    process.terminate()
+    ended(process, variables)
 
 
 @pytest.mark.slow

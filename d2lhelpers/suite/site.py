@@ -203,8 +203,19 @@ class Site:
                     source=entry.path,
                 )
             )
+        up = [link._replace(address=f"../{link.address}") for link in links]
+        after = {f"{entry.path.stem}_solutions": i for i, entry in enumerate(self.entries)}
         for path, notebook in self.solutions.items():
-            pages.write_page(notebook, path, self.pages[path.resolve()], self.pages, self.index)
+            i = after.get(path.stem, len(up))  # between its notebook and the next one
+            pages.write_page(
+                notebook,
+                path,
+                self.pages[path.resolve()],
+                self.pages,
+                self.index,
+                previous=up[i] if i < len(up) else None,
+                next=up[i + 1] if i + 1 < len(up) else None,
+            )
         for path in self.documents:
             pages.write_document(path, self.pages[path.resolve()], self.pages, self.index)
         for path in self.plain_files:

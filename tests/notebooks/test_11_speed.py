@@ -19,7 +19,7 @@ def test_no_time_is_recorded(name):
 
 def test_every_comparison_of_the_page_comes_out_as_the_text_says():
     found = re.findall(r"(True|False)$", printed(recorded(SPINE)), re.MULTILINE)
-    assert found == ["True"] * 12
+    assert found == ["True"] * 13
 
 
 def test_the_count_is_that_of_the_shapes():

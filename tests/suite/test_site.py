@@ -118,6 +118,9 @@ def test_all_pages_are_built_from_what_is_recorded(project, no_pdoc, capsys):
     ]
     first = page(project, "01_first.html")
     assert "recorded\n" in first and 'class="banner' not in first and 'rel="next">2. Second' in first
+    solutions = page(project, "solutions/01_first_solutions.html")
+    around = re.findall('href="(.*?)" rel="(.*?)">(.*?)</a>', solutions)
+    assert around == 2 * [("../01_first.html", "prev", "← 1. First"), ("../02_second.html", "next", "2. Second →")]
     out, err = capsys.readouterr()
     assert out == f"pages: {built / 'html' / 'index.html'}\n" and err == "API pages: skipped, no pdoc\n"
 
