@@ -135,6 +135,8 @@ def ours(settings, ctx=None):
 
 def halves(settings):
     """``fit`` with half of every minibatch on each of two contexts of the CPU, as with two GPUs."""
+    import d2lhelpers  # noqa: F401  makes MXNet importable
+
     import mxnet as mx
 
     return ours(settings, ctx=[mx.cpu(0), mx.cpu(1)])
