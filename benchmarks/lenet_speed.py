@@ -304,7 +304,8 @@ PARTS = {
 
 def show(report):
     """Print the report as lines."""
-    print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
+    for part, machine in report["machines"].items():
+        print(f"{part}:", ", ".join(f"{name} {value}" for name, value in machine.items()))
 
     def lines(value, indent):
         for name, inner in value.items():
@@ -338,12 +339,11 @@ def main():
     arguments = parser.parse_args()
     settings = TINY if arguments.tiny else FULL
     report = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.part else {}
-    report.update({"machine": describe_machine(), "settings": settings})
-    del report["machine"]["load"]  # it belongs to a part
-    report["machine"].update({name: version_of(name) for name in ("torch", "tensorflow", "jax") if find_spec(name)})
+    report["settings"] = settings
+    others = {name: version_of(name) for name in ("torch", "tensorflow", "jax") if find_spec(name)}
     with Pool() as pool:
         for part in [arguments.part] if arguments.part else PARTS:
-            report.setdefault("load before", {})[part] = describe_machine()["load"]
+            report.setdefault("machines", {})[part] = {**describe_machine(), **others}
             report[part] = PARTS[part](settings, pool)
             arguments.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report)

@@ -21,8 +21,9 @@ def ratios(report):
 
 
 def check(report):
-    assert {"processor", "cores", "system", "python", "numpy", "mxnet"} <= set(report["machine"])
-    assert set(report["load before"]) == {"start", "data", "epoch", "ladder", "busy", "scaling", "peers"}
+    machine = {"processor", "cores", "load", "system", "python", "numpy", "mxnet"}
+    assert all(machine <= set(about) for about in report["machines"].values())
+    assert set(report["machines"]) == {"start", "data", "epoch", "ladder", "busy", "scaling", "peers"}
     assert {"tutorial", *OURS} <= set(report["epoch"]["seconds"])
     assert report["epoch"]["repeats"] == dict.fromkeys(OURS, True)
     assert OURS <= set(report["busy"]["busy"]) == set(report["busy"]["quiet"])
@@ -48,7 +49,7 @@ def test_the_script_measures_prints_and_saves(tmp_path):
     check(report)
     for name, why in report["peers"]["skipped"].items():  # with a word
         assert re.search(rf"^ +{name} +{why}$", done.stdout, re.MULTILINE) and why.endswith("is not installed")
-    assert done.stdout.startswith("processor ") and "halves in 2 contexts" in done.stdout
+    assert done.stdout.startswith("start: processor ") and "halves in 2 contexts" in done.stdout
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -74,7 +75,7 @@ def test_the_saved_table_is_of_the_real_size(saved):
     check(saved)
     assert (saved["settings"]["images"], saved["settings"]["batch"], saved["settings"]["test"]) == (60000, 256, 10000)
     assert saved["settings"]["sizes"] == [16, 64, 256, 1024] and saved["peers"]["skipped"] == {}
-    assert all(saved["machine"][name].startswith(pinned) for name, pinned in bench_pins().items())
+    assert all(saved["machines"]["peers"][name].startswith(pinned) for name, pinned in bench_pins().items())
 
 
 def bench_pins():
