@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import os
@@ -35,9 +36,14 @@ class Workers:
         reminder.cancel()
         # A worker that has failed would wait at its end for all the others to come to theirs.
         mx.base.check_call(mx.base._LIB.MXKVStoreSetBarrierBeforeExit(self._store.handle, ctypes.c_int(0)))
+        atexit.register(self._leave)
         self.count = self._store.num_workers
         self.index = int(os.environ.get("D2LHELPERS_WORKER", self._store.rank))
         self._keys = 0
+
+    def _leave(self) -> None:
+        """Free the store while its threads can be ended: left to the end of the interpreter, they may abort it."""
+        del self._store
 
     def _new_key(self) -> str:
         self._keys += 1
