@@ -27,7 +27,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from machine import describe_machine
-from medians import rounded
+from medians import rounded, with_range
 
 RESULTS = Path(__file__).parent / "results" / "lenet_speed.json"
 FULL = {
@@ -122,8 +122,7 @@ def seconds(answers):
 
 def ratio(answers, slow, fast):
     """How many times longer one takes than the other, within a round: median, lowest, highest."""
-    values = [a["seconds"] / b["seconds"] for a, b in zip(answers[slow], answers[fast])]
-    return {"median": rounded(statistics.median(values)), "range": [rounded(min(values)), rounded(max(values))]}
+    return with_range([a["seconds"] / b["seconds"] for a, b in zip(answers[slow], answers[fast])])
 
 
 # The parts of the report.

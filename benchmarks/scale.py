@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from machine import describe_machine
-from medians import rounded
+from medians import rounded, with_range
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 FULL = {"images": 5120, "batch": 256, "passes": 3, "rounds": 5}
@@ -97,10 +97,7 @@ def measure(settings):
     for name, given in found.items():
         ratios = [one["step"] / alone["step"] for one, alone in zip(given, found[ALONE])]
         report[name] = {key: rounded(statistics.median(each[key] for each in given)) for key in given[0]}
-        report[name]["to one alone"] = {
-            "median": rounded(statistics.median(ratios)),
-            "range": [rounded(min(ratios)), rounded(max(ratios))],
-        }
+        report[name]["to one alone"] = with_range(ratios)
     return report
 
 

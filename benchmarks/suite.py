@@ -27,10 +27,13 @@ RESULTS = Path(__file__).parent / "results" / "suite.json"
 ROW = re.compile(r"^(\d\d_\w+) +([\d.]+) +ok", re.MULTILINE)
 
 
+COMMANDS = ("make run JOBS=1", "make run", "make test")
+
+
 def commands(tiny, folder):
     """What is measured; with ``tiny``, on the first notebook only."""
     if not tiny:
-        return {name: name.split() for name in ("make run JOBS=1", "make run", "make test")}
+        return {name: name.split() for name in COMMANDS}
     notebook = "01_convolution"
     run = [sys.executable, "-m", "d2lhelpers", "run", "--build", str(folder), notebook]
     plugin = ["--nbval", "--nbval-current-env"]
@@ -81,11 +84,10 @@ def measure(tiny, wanted=None):
 
 def show(report):
     """Print the report as one table."""
-    commands = ("make run JOBS=1", "make run", "make test")
-    for command in commands:
+    for command in COMMANDS:
         machine = report.get(command, {}).get("machine", {})
         print(f"{command}:", ", ".join(f"{name} {value}" for name, value in machine.items()) or "not measured")
-    columns = [report.get(command, {"wall": "-", "parts": {}}) for command in commands]
+    columns = [report.get(command, {"wall": "-", "parts": {}}) for command in COMMANDS]
     print(f"{'seconds':<56}{'make run JOBS=1':>16}{'make run':>10}{'make test':>11}")
     for name in sorted({name for column in columns for name in column["parts"]}):
         one, run, test = (column["parts"].get(name, "-") for column in columns)
@@ -98,8 +100,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tiny", action="store_true", help="one notebook and one file of tests, to see that it works")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the table is saved")
-    names = list(commands(False, None))
-    parser.add_argument("--only", action="append", choices=names, help="measure this one, keep the others' figures")
+    parser.add_argument("--only", action="append", choices=COMMANDS, help="measure this one, keep the others' figures")
     arguments = parser.parse_args()
     kept = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.only else {}
     report = {**kept, **measure(arguments.tiny, arguments.only)}
