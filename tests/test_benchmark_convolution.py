@@ -1,11 +1,11 @@
 """The benchmark of the convolutions runs, and its saved table holds what notebook 04 and the README say of it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .benchmarked import tiny
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "convolution.py"
 WAYS = {"loops", "conv2d", "nd.Convolution"}
@@ -24,14 +24,9 @@ def check(report):
 
 @pytest.mark.slow
 def test_the_script_measures_prints_and_saves(tmp_path):
-    output = tmp_path / "table.json"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--tiny", "--output", str(output)], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    report = json.loads(output.read_text(encoding="utf-8"))
+    report, printed = tiny(SCRIPT, tmp_path)
     check(report)
-    lines = done.stdout.splitlines()
+    lines = printed.splitlines()
     assert f"mxnet {report['machine']['mxnet']}" in lines[0] and all(way in lines[2] for way in WAYS)
     assert len(lines) == 3 + len(report["cases"])
 

@@ -3,10 +3,11 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .benchmarked import tiny
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "lenet_speed.py"
@@ -41,16 +42,11 @@ def check(report):
 @pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_the_script_measures_prints_and_saves(tmp_path):
-    output = tmp_path / "table.json"
-    command = [sys.executable, str(SCRIPT), "--tiny", "--output", str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    report = json.loads(output.read_text(encoding="utf-8"))
+    report, printed = tiny(SCRIPT, tmp_path)
     check(report)
     for name, why in report["peers"]["skipped"].items():  # with a word
-        assert re.search(rf"^ +{name} +{why}$", done.stdout, re.MULTILINE) and why.endswith("is not installed")
-    assert done.stdout.startswith("start: processor ") and "halves in 2 contexts" in done.stdout
-    assert list(tmp_path.iterdir()) == [output]
+        assert re.search(rf"^ +{name} +{why}$", printed, re.MULTILINE) and why.endswith("is not installed")
+    assert printed.startswith("start: processor ") and "halves in 2 contexts" in printed
 
 
 def test_the_command_that_tells_why_a_process_ended_can_be_pasted(monkeypatch):

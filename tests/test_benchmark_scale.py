@@ -2,11 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .benchmarked import tiny
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "scale.py"
@@ -25,14 +25,11 @@ def check(report):
 
 
 @pytest.mark.slow
+@pytest.mark.data("fashion-mnist")
 def test_the_script_measures_prints_and_saves(tmp_path):
-    output = tmp_path / "table.json"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--tiny", "--output", str(output)], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    check(json.loads(output.read_text(encoding="utf-8")))
-    assert re.findall(r"^(alone|\d workers?) ", done.stdout, re.MULTILINE) == WAYS
+    report, printed = tiny(SCRIPT, tmp_path)
+    check(report)
+    assert re.findall(r"^(alone|\d workers?) ", printed, re.MULTILINE) == WAYS
 
 
 def test_the_page_shows_the_saved_table():
