@@ -336,6 +336,7 @@ class _Loader(importlib.abc.Loader):
             return
         with quiet(), warnings.catch_warnings(), _missing_libraries_named():
             warnings.simplefilter("ignore")
+            _load_cuda_for(module)
             self._loader.exec_module(module)
             module.nd.zeros(1).wait_to_read()  # the first allocation is when MXNet's log speaks
 
@@ -366,10 +367,16 @@ def _missing_libraries_named():
     except (ImportError, OSError) as error:
         from . import libraries
 
-        complaint = libraries.complaint()
+        complaint = libraries.complaint() or libraries.cuda_complaint(error)
         if complaint is None:
             raise
         raise ImportError(complaint, name="mxnet") from error
+
+
+def _load_cuda_for(mxnet):
+    from . import libraries
+
+    libraries.load_cuda(libraries.Path(mxnet.__file__).parents[1])
 
 
 @contextlib.contextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import mxnet as mx
 
 from .checks import shown, whole
-from .compat import quiet
 
 __all__ = ["contexts_for", "contexts_of", "explain_context", "move_to", "try_all_gpus", "try_gpu"]
 
@@ -31,14 +34,51 @@ def _forced() -> tuple[str, int | None] | None:
 
 
 def _gpu_computes(i: int) -> bool:
-    """Whether GPU number ``i`` is seen by MXNet and gets a sum right."""
-    if i >= mx.context.num_gpus():
-        return False
-    with quiet():
-        try:
-            return float((mx.nd.ones((1,), ctx=mx.gpu(i)) + 1).asscalar()) == 2.0
-        except mx.MXNetError:
-            return False
+    """Whether GPU number ``i`` is seen by MXNet and gets a convolution right."""
+    return i < mx.context.num_gpus() and _failure_on(i) is None
+
+
+_TRIAL = """
+import d2lhelpers, mxnet as mx
+ones = mx.nd.ones((1, 1, 3, 3), ctx=mx.gpu({}))
+print(mx.nd.Convolution(ones, ones, num_filter=1, kernel=(3, 3), no_bias=True).asscalar())
+"""
+_PATIENCE = 300  # seconds: CUDA's and cuDNN's libraries are read from disk
+
+
+@functools.cache
+def _failure_on(i: int) -> str | None:
+    """What a convolution on GPU number ``i`` fails with; None if it is right.
+
+    It is tried in a process of its own, because MXNet aborts the process where a GPU is too new for its wheel.
+    """
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("DMLC_")
+    }  # no part of a launch
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    command = [sys.executable, "-c", _TRIAL.format(i)]
+    try:
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"it had not ended after {_PATIENCE} seconds"
+    if done.returncode == 0:
+        return None if done.stdout == "9.0\n" else f"the answer {done.stdout.strip()} instead of 9.0"
+    said = re.findall(r"(?:Check failed|Error): .*", done.stderr) or done.stderr.split("\n")[-2:-1]
+    return said[0] if said else f"exit status {done.returncode}"
+
+
+# MXNet's wheels hold code for 5.0, 6.0, 7.0, 8.0 and 8.6 (which runs up to 8.9), and no PTX to be compiled for others.
+_CAPABILITIES = (5, 0), (8, 9)
+
+
+def _capability(i: int) -> tuple[int, int]:
+    """The compute capability of GPU number ``i``, of which MXNet has seen that it is there."""
+    cuda, device, answers = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), (ctypes.c_int(), ctypes.c_int())
+    cuda.cuInit(0)
+    cuda.cuDeviceGet(ctypes.byref(device), i)
+    for attribute, answer in zip((75, 76), answers):  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+        cuda.cuDeviceGetAttribute(ctypes.byref(answer), attribute, device)
+    return answers[0].value, answers[1].value
 
 
 def _why_not(i: int) -> str:
@@ -47,7 +87,16 @@ def _why_not(i: int) -> str:
     count = mx.context.num_gpus()
     if i >= count:
         return f"MXNet sees {count} GPU{'' if count == 1 else 's'}, so there is no gpu({i})"
-    return f"gpu({i}) is there, but a first computation on it failed"
+    oldest, newest = _CAPABILITIES
+    capability = _capability(i)
+    known = (
+        ""
+        if oldest <= capability <= newest
+        else (
+            f" (its compute capability is {capability[0]}.{capability[1]}, and MXNet's wheels are made for 5.0 to 8.9)"
+        )
+    )
+    return f"a first computation on gpu({i}) failed: {_failure_on(i)}{known}"
 
 
 def _choose(i: int) -> tuple[mx.Context, str]:

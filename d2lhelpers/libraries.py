@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import re
 import shutil
 from collections.abc import Collection
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-__all__ = ["complaint", "put_beside"]
+__all__ = ["complaint", "cuda_complaint", "load_cuda", "put_beside"]
 
 _GLIBC = (2, 28)  # the oldest for which every package of the lock has a wheel, on each Python
 
@@ -25,6 +27,21 @@ _PACKAGES = {
 }
 
 _BROUGHT = ("libquadmath.so.0",)  # another wheel of the lock holds it
+
+# What MXNet's GPU wheels load, each after what it needs itself -> NVIDIA's package that holds it.
+_CUDA = {
+    "libcudart.so.11.0": "nvidia-cuda-runtime-cu11",
+    "libcublasLt.so.11": "nvidia-cublas-cu11",
+    "libcublas.so.11": "nvidia-cublas-cu11",
+    "libcudnn.so.8": "nvidia-cudnn-cu11<9",
+    "libcufft.so.10": "nvidia-cufft-cu11",
+    "libcurand.so.10": "nvidia-curand-cu11",
+    "libcusparse.so.11": "nvidia-cusparse-cu11",
+    "libcusolver.so.11": "nvidia-cusolver-cu11",
+    "libnvrtc.so.11.2": "nvidia-cuda-nvrtc-cu11",
+    "libnvToolsExt.so.1": "nvidia-nvtx-cu11",
+    "libnccl.so.2": "nvidia-nccl-cu11",
+}
 
 
 def complaint() -> str | None:
@@ -66,6 +83,44 @@ def put_beside(site_packages: Path) -> None:
         held = sorted(site_packages.glob(f"*.libs/{name.partition('.')[0]}-*.so.*"))
         if held and not _loads(name):
             shutil.copyfile(held[0], site_packages / "mxnet" / name)
+
+
+def load_cuda(site_packages: Path) -> None:
+    """Load CUDA 11 from NVIDIA's packages, where MXNet is a GPU wheel and they are installed: libmxnet.so then has it.
+
+    Args:
+        site_packages: where MXNet is installed.
+    """
+    if not any(site_packages.glob("mxnet_cu*.dist-info")):
+        return
+    for name in _CUDA:
+        for path in sorted(site_packages.glob(f"nvidia/*/lib/{name}")):
+            with contextlib.suppress(OSError):  # loading MXNet then says what is missing
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def cuda_complaint(error: Exception) -> str | None:
+    """Say what a GPU wheel of MXNet lacks, once loading it has failed.
+
+    Args:
+        error: what loading it raised.
+
+    Returns:
+        a sentence that says what to do; None if another thing was missing.
+    """
+    found = re.match(r"(lib\w+\.so[.\d]*): cannot open shared object file", str(error))
+    if found and found[1] == "libcuda.so.1":
+        return (
+            "This MXNet is a GPU build and needs libcuda.so.1, which comes with NVIDIA's driver and is missing here: "
+            "install the driver, or uninstall this MXNet and `pip install --no-deps mxnet==1.9.1`, the CPU build."
+        )
+    if found and found[1] in _CUDA:
+        packages = " ".join(sorted(f"'{name}'" if "<" in name else name for name in set(_CUDA.values())))
+        return (
+            f"This MXNet is a GPU build and needs {found[1]} (CUDA 11 and cuDNN 8, whatever the driver's own CUDA is): "
+            f"`pip install --no-deps {packages}`."
+        )
+    return None
 
 
 def _beside_mxnet() -> Collection[str]:

@@ -1,3 +1,5 @@
+import textwrap
+
 import d2lhelpers
 from d2lhelpers import context
 from d2lhelpers.context import contexts_for, contexts_of, explain_context, move_to, try_all_gpus, try_gpu
@@ -9,6 +11,10 @@ import pytest
 @pytest.fixture(autouse=True)
 def no_wish(monkeypatch):
     monkeypatch.delenv("D2LHELPERS_DEVICE", raising=False)
+    forget = context._failure_on.cache_clear
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture
@@ -36,6 +42,81 @@ def test_a_gpu_that_is_counted_but_fails_is_not_chosen_and_not_heard(monkeypatch
     monkeypatch.setattr(mx.context, "num_gpus", lambda: 1)
     assert try_gpu() == mx.cpu() and try_all_gpus() == [mx.cpu()]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def ending(monkeypatch, tmp_path):
+    """A machine whose GPU ends a process as the given statement does."""
+
+    def pretend(statement):
+        (tmp_path / "mxnet").mkdir()
+        (tmp_path / "mxnet/__init__.py").write_text(STAND_IN + textwrap.indent(statement, "        "))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(mx.context, "num_gpus", lambda: 1)
+        monkeypatch.setattr(mx.runtime.Features, "is_enabled", lambda self, name: True)
+
+    return pretend
+
+
+STAND_IN = """
+import os, sys, time
+from unittest import mock
+gpu = int
+class nd:
+    zeros = mock.Mock()
+    def ones(shape, ctx):
+"""
+ABORTED = """
+os.write(2, b"terminate called after throwing an instance of 'dmlc::Error'\\n")
+os.write(2, b"  what():  [05:33:14] stream_gpu-inl.h:133: Check failed: err == 0 : Create cublas handle failed\\n")
+os.abort()
+"""
+
+
+@pytest.mark.parametrize(
+    "capability, known",
+    [
+        ((8, 9), ""),
+        ((9, 0), " (its compute capability is 9.0, and MXNet's wheels are made for 5.0 to 8.9)"),
+        ((12, 0), " (its compute capability is 12.0, and MXNet's wheels are made for 5.0 to 8.9)"),
+        ((3, 7), " (its compute capability is 3.7, and MXNet's wheels are made for 5.0 to 8.9)"),
+    ],
+)
+def test_a_gpu_on_which_mxnet_aborts_is_named_with_the_reason(ending, monkeypatch, capability, known, capfd):
+    ending(ABORTED)
+    monkeypatch.setattr(context, "_capability", lambda i: capability)
+    why = "a first computation on gpu(0) failed: Check failed: err == 0 : Create cublas handle failed" + known
+    assert try_gpu() == mx.cpu() and explain_context() == f"cpu(0): {why}"
+    monkeypatch.setenv("D2LHELPERS_DEVICE", "gpu")
+    with pytest.raises(RuntimeError) as error:
+        try_gpu()
+    assert str(error.value) == f"D2LHELPERS_DEVICE=gpu forces gpu(0), but {why}: unset it or set it to cpu."
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "statement, why",
+    [
+        ("time.sleep(600)", "it had not ended after 1 seconds"),
+        ("os.kill(os.getpid(), 9)", "exit status -9"),
+        ("print(3.0); sys.exit()", "the answer 3.0 instead of 9.0"),
+        ("sys.exit('no such device')", "no such device"),
+    ],
+)
+def test_another_failure_of_a_gpu_is_named_too(ending, monkeypatch, statement, why):
+    ending(statement)
+    monkeypatch.setattr(context, "_PATIENCE", 1)
+    monkeypatch.setattr(context, "_capability", lambda i: (8, 0))
+    assert explain_context() == f"cpu(0): a first computation on gpu(0) failed: {why}"
+
+
+def test_a_gpu_is_tried_once_and_not_as_part_of_a_launch(ending, monkeypatch, tmp_path):
+    ending(
+        f"open({str(tmp_path / 'tried')!r}, 'a').write(os.environ.get('DMLC_ROLE', 'no part')); print(9.0); sys.exit()"
+    )
+    monkeypatch.setenv("DMLC_ROLE", "server")
+    assert [try_gpu(), try_gpu(), *try_all_gpus()] == [mx.gpu(0)] * 3
+    assert (tmp_path / "tried").read_text() == "no part"
 
 
 def test_the_first_gpu_by_default_and_another_by_its_number(gpus):
@@ -104,7 +185,9 @@ def test_the_reason_tells_a_cpu_build_from_a_missing_gpu(gpus, monkeypatch):
     monkeypatch.setattr(mx.runtime, "Features", lambda: Features(False))
     assert "CPU build" in explain_context()
     monkeypatch.setattr(mx.runtime, "Features", lambda: Features(True))
-    assert "gpu(0) is there, but" in explain_context()
+    monkeypatch.setattr(context, "_failure_on", lambda i: "no memory")
+    monkeypatch.setattr(context, "_capability", lambda i: (8, 6))
+    assert explain_context() == "cpu(0): a first computation on gpu(0) failed: no memory"
     assert "MXNet sees 1 GPU, so there is no gpu(4)" in explain_context(4)
 
 

@@ -1,6 +1,7 @@
 """The system libraries that MXNet's wheel needs: what is asked for, and what is put beside it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -153,3 +154,75 @@ def test_importing_mxnet_asks_for_what_is_missing(tmp_path, error):
 
     assert said("Install it.") == "ImportError Install it.\n"
     assert said(None).startswith(error.partition("(")[0]), "another reason stays what it is"
+
+
+PACKAGES = (
+    "'nvidia-cudnn-cu11<9' nvidia-cublas-cu11 nvidia-cuda-nvrtc-cu11 nvidia-cuda-runtime-cu11 nvidia-cufft-cu11 "
+    "nvidia-curand-cu11 nvidia-cusolver-cu11 nvidia-cusparse-cu11 nvidia-nccl-cu11 nvidia-nvtx-cu11"
+)
+
+
+@pytest.mark.parametrize(
+    "library, said",
+    [
+        (
+            "libcudnn.so.8",
+            "needs libcudnn.so.8 (CUDA 11 and cuDNN 8, whatever the driver's own CUDA is): `pip install",
+        ),
+        ("libnvrtc.so.11.2", f"`pip install --no-deps {PACKAGES}`."),
+        (
+            "libcuda.so.1",
+            "needs libcuda.so.1, which comes with NVIDIA's driver and is missing here: install the driver",
+        ),
+    ],
+)
+def test_what_a_gpu_wheel_lacks_is_asked_for(library, said):
+    error = OSError(f"{library}: cannot open shared object file: No such file or directory")
+    assert said in libraries.cuda_complaint(error)
+
+
+@pytest.mark.parametrize("error", ["libgfortran.so.3: cannot open shared object file", "libcudnn.so.8: file too short"])
+def test_of_another_library_nothing_is_said(error):
+    assert libraries.cuda_complaint(OSError(error)) is None
+
+
+@pytest.fixture
+def gpu_wheel(tmp_path):
+    """A site-packages with a GPU wheel of MXNet whose library needs two others, of which NVIDIA's packages hold one."""
+    for name, needs in [("libcudart.so.11.0", ""), ("libcudnn.so.8", ""), ("libmxnet.so", "cudart.so.11.0 cudnn.so.8")]:
+        folder = tmp_path / ("mxnet" if name == "libmxnet.so" else f"nvidia/{name.partition('.')[0]}/lib")
+        folder.mkdir(parents=True)
+        linked = [str(path) for need in needs.split() for path in tmp_path.glob(f"nvidia/*/lib/lib{need}")]
+        empty = [
+            "cc",
+            "-shared",
+            "-fPIC",
+            "-Wl,--no-as-needed",
+            f"-Wl,-soname,{name}",
+            "-x",
+            "c",
+            "/dev/null",
+            "-x",
+            "none",
+        ]
+        subprocess.run([*empty, *linked, "-o", str(folder / name)], check=True)
+    (tmp_path / "mxnet/__init__.py").write_text(
+        "import ctypes, os\nfrom unittest import mock\nnd = mock.Mock()\n"
+        "ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libmxnet.so'))"
+    )
+    (tmp_path / "mxnet_cu117-1.9.1.dist-info").mkdir()
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here to make the libraries with")
+def test_a_gpu_wheel_finds_cuda_in_nvidias_packages(gpu_wheel):
+    def said():
+        code = f"import sys; sys.path.insert(0, {str(gpu_wheel)!r}); import d2lhelpers, mxnet; print('loaded')"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        return (done.stdout or done.stderr.splitlines()[-1]).strip()
+
+    assert said() == "loaded"
+    shutil.rmtree(gpu_wheel / "nvidia/libcudnn")
+    assert said().startswith("ImportError: This MXNet is a GPU build and needs libcudnn.so.8 (CUDA 11")
+    (gpu_wheel / "mxnet_cu117-1.9.1.dist-info").rename(gpu_wheel / "mxnet-1.9.1.dist-info")
+    assert "needs libcudart.so.11.0" in said(), "nothing of NVIDIA's is loaded for a CPU build"

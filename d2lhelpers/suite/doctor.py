@@ -134,7 +134,7 @@ def _mxnet() -> list[Line]:
         import mxnet as mx
 
         from ..context import explain_context
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: a library is not there, or not one
         return [Line("FAIL", "MXNet", str(error))]
     features = mx.runtime.Features()
     names = [name for name in ("CUDA", "CUDNN", "MKLDNN", "OPENMP", "BLAS_OPEN", "OPENCV") if features.is_enabled(name)]
