@@ -63,7 +63,7 @@ def _failure_on(i: int) -> str | None:
         return f"it had not ended after {_PATIENCE} seconds"
     if done.returncode == 0:
         return None if done.stdout == "9.0\n" else f"the answer {done.stdout.strip()} instead of 9.0"
-    said = re.findall(r"(?:Check failed|Error): .*", done.stderr) or done.stderr.split("\n")[-2:-1]
+    said = re.findall(r"Check failed: .*", done.stderr) or done.stderr.split("\n")[-2:-1]
     return said[0] if said else f"exit status {done.returncode}"
 
 

@@ -101,6 +101,10 @@ def test_a_gpu_on_which_mxnet_aborts_is_named_with_the_reason(ending, monkeypatc
         ("os.kill(os.getpid(), 9)", "exit status -9"),
         ("print(3.0); sys.exit()", "the answer 3.0 instead of 9.0"),
         ("sys.exit('no such device')", "no such device"),
+        (
+            "raise ValueError('Name: Check failed: err == 0 (209 vs. 0) : no image')",
+            "Check failed: err == 0 (209 vs. 0) : no image",
+        ),
     ],
 )
 def test_another_failure_of_a_gpu_is_named_too(ending, monkeypatch, statement, why):
