@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -193,12 +194,13 @@ def graphs(settings):
     }
 
     def profile(name):
-        profiler.set_config(profile_all=True, aggregate_stats=True, filename=os.devnull)
-        tasks[name]()
-        profiler.set_state("run")
-        tasks[name]()
-        profiler.set_state("stop")
-        rows = json.loads(profiler.dumps(reset=True, format="json"))["Time"]["operator"]
+        with tempfile.TemporaryDirectory() as folder:  # it replaces a file of that name, were it /dev/null
+            profiler.set_config(profile_all=True, aggregate_stats=True, filename=f"{folder}/profile.json")
+            tasks[name]()
+            profiler.set_state("run")
+            tasks[name]()
+            profiler.set_state("stop")
+            rows = json.loads(profiler.dumps(reset=True, format="json"))["Time"]["operator"]
         return {row: rounded(value["Total"] / len(batches)) for row, value in rows.items()}
 
     return {**tasks, **{f"profile {name}": functools.partial(profile, name) for name in list(tasks)}}

@@ -189,23 +189,14 @@ def test_of_another_library_nothing_is_said(error):
 @pytest.fixture
 def gpu_wheel(tmp_path):
     """A site-packages with a GPU wheel of MXNet whose library needs two others, of which NVIDIA's packages hold one."""
+    source = tmp_path / "empty.c"
+    source.touch()
     for name, needs in [("libcudart.so.11.0", ""), ("libcudnn.so.8", ""), ("libmxnet.so", "cudart.so.11.0 cudnn.so.8")]:
         folder = tmp_path / ("mxnet" if name == "libmxnet.so" else f"nvidia/{name.partition('.')[0]}/lib")
         folder.mkdir(parents=True)
         linked = [str(path) for need in needs.split() for path in tmp_path.glob(f"nvidia/*/lib/lib{need}")]
-        empty = [
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-Wl,--no-as-needed",
-            f"-Wl,-soname,{name}",
-            "-x",
-            "c",
-            "/dev/null",
-            "-x",
-            "none",
-        ]
-        subprocess.run([*empty, *linked, "-o", str(folder / name)], check=True)
+        options = ["-shared", "-fPIC", "-Wl,--no-as-needed", f"-Wl,-soname,{name}"]
+        subprocess.run(["cc", *options, str(source), *linked, "-o", str(folder / name)], check=True)
     (tmp_path / "mxnet/__init__.py").write_text(
         "import ctypes, os\nfrom unittest import mock\nnd = mock.Mock()\n"
         "ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libmxnet.so'))"

@@ -65,6 +65,7 @@ def test_a_window_is_empty_only_where_stride_and_padding_exceed_the_window():
     assert empty > 50
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_another_garment_and_fewer_of_them_work_and_a_wrong_function_is_seen(tmp_path):
     notebook = executed(
@@ -85,6 +86,7 @@ def test_another_garment_and_fewer_of_them_work_and_a_wrong_function_is_seen(tmp
     assert printed(notebook).count("False") == 1 + 2 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_the_solutions_can_be_changed(tmp_path):
     notebook = executed(

@@ -74,6 +74,7 @@ def test_a_start_is_found_that_explains_every_published_loss():
     assert numbers(printed(recorded(SOLUTIONS), "search-other-check"))[-1] > 0.005  # without decay
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_another_seed_kernel_and_rate_are_learned_as_well(tmp_path):
     notebook = executed(
@@ -97,6 +98,7 @@ def test_another_seed_kernel_and_rate_are_learned_as_well(tmp_path):
     assert printed(notebook, "dense-check") == printed(recorded(NAME), "dense-check")
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_the_solutions_run_with_another_seed_rates_and_image(tmp_path):
     notebook = executed(

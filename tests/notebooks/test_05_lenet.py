@@ -116,6 +116,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_another_seed_rate_and_number_of_epochs_and_cells_run_twice(tmp_path):
     changes = [
@@ -136,6 +137,7 @@ def test_another_seed_rate_and_number_of_epochs_and_cells_run_twice(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == []  # nothing is left behind
 
 
+@pytest.mark.slow
 @pytest.mark.data("fashion-mnist")
 def test_another_network_is_what_is_trained_and_looked_at(tmp_path):
     changes = [

@@ -110,6 +110,7 @@ def test_a_rotated_valley_is_noticed_by_the_rules_that_divide():
     assert len(lines) == len(RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.data("mnist")
 def test_another_seed_network_and_rates_train_as_well(tmp_path):
     notebook = executed(
@@ -135,6 +136,7 @@ def test_another_seed_network_and_rates_train_as_well(tmp_path):
     assert "jitters" in printed(notebook, "jitter-table")
 
 
+@pytest.mark.slow
 @pytest.mark.data("mnist")
 def test_the_solutions_run_with_another_seed_and_grid(tmp_path):
     notebook = executed(

@@ -192,6 +192,7 @@ def test_the_solutions_say_what_their_numbers_say():
 # What a reader changes.
 
 
+@pytest.mark.slow
 @pytest.mark.data("cifar-10-sample")
 def test_the_readers_own_network_is_what_is_trained_and_shown(tmp_path):
     changes = [
@@ -229,6 +230,7 @@ def test_the_readers_own_network_is_what_is_trained_and_shown(tmp_path):
     assert numbers(printed(notebook, "test-once")) != numbers(printed(recorded(NAME), "test-once"))
 
 
+@pytest.mark.slow
 @pytest.mark.data("cifar-10-sample")
 def test_the_solutions_run_with_another_seed_and_fewer_images(tmp_path):
     changes = [
