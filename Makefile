@@ -51,6 +51,7 @@ playwright: venv
 	@$(VENV_PYTHON) -m pip install --quiet --require-hashes --no-deps -r requirements-browser.lock
 
 coverage: venv  ## how much of both packages the tests reach, processes that they start included
+	@$(VENV_PYTHON) -m coverage erase
 	@$(VENV_PYTHON) -m coverage run --parallel-mode -m pytest -q tests; \
 	  $(VENV_PYTHON) -m coverage combine --quiet; $(VENV_PYTHON) -m coverage report
 
