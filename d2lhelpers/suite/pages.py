@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import jinja2
 import latex2mathml.converter
@@ -266,7 +267,32 @@ def _formula(tex, display="inline"):
         mathml = "\\"
     if "\\" in mathml or "<mi>&</mi>" in mathml:
         return f'<code class="formula">{html.escape(tex)}</code>'
-    return mathml
+    return _spaced(mathml)
+
+
+def _spaced(mathml):
+    """MathML with the spaces that TeX would leave: latex2mathml does not tell names and signs from operators."""
+    formula = ElementTree.fromstring(mathml.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
+    for element in list(formula.iter()):
+        if element.text == "∞":
+            element.tag = "mi"
+        elif element.text == "′":
+            element.tag = "mo"
+        elif element.tag == "mo" and re.fullmatch("[A-Za-z]{2,}", element.text or ""):
+            element.tag = "mi"
+    for row in formula.iter():
+        for before, element in reversed(list(zip([None, *row], row))):
+            if element.tag == "mo" and element.text == "−" and before is not None and before.tag == "mo":
+                if before.text not in (")", "]", "|", "′"):
+                    element.set("form", "prefix")
+            name = before[0] if before is not None and before.tag in ("msub", "munder") else before
+            is_name = name is not None and name.tag == "mi" and re.fullmatch("[a-z]{2,}", name.text or "")
+            if row.tag in ("mrow", "math", "mtd") and is_name and element.text != "(":
+                row.insert(list(row).index(element), ElementTree.Element("mspace", width="0.17em"))
+    return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
+
+
+_SHORT = 16  # characters of code that a line's end does not divide
 
 
 class _Renderer(IPythonRenderer):
@@ -276,6 +302,12 @@ class _Renderer(IPythonRenderer):
 
     def link(self, text, url, title=None):
         return super().link(text, self.rewrite(url), title)
+
+    def codespan(self, text):
+        code = super().codespan(text.replace("\\|", "|"))  # as a table needs it
+        if len(text) <= _SHORT:
+            return code.replace("<code>", '<code class="whole">')
+        return re.sub(r"(?<=[_.(=])(?=\w)", "<wbr>", code)
 
     def inline_math(self, body):
         return _formula(body)
@@ -310,7 +342,10 @@ def _forge_name(heading):
 def _markdown(text, source, rewrite, attachments=None):
     renderer = _Renderer(escape=False, attachments=attachments or {}, embed_images=True, path=str(source.parent))
     renderer.rewrite = rewrite
-    return MarkdownWithMath(renderer=renderer).render(text)
+    page = MarkdownWithMath(renderer=renderer).render(text)
+    return re.sub(
+        r'(<math display="inline">(?:(?!</math>).)*</math>)([,.;:?!)]+)', r'<span class="whole">\1\2</span>', page
+    )
 
 
 def _exporter(source, target, pages):

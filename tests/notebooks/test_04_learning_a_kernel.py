@@ -41,7 +41,9 @@ def test_a_kernel_is_learned_and_a_rotating_layer_learns_it_rotated():
 def test_above_two_over_the_curvature_the_loss_grows():
     limits = [numbers(line)[-1] for line in printed(recorded(NAME), "curvature").splitlines()]
     assert limits == [0.0333, 0.0161] == [round(2 / 60, 4), round(2 / 124.31, 4)]
-    for line in printed(recorded(NAME), "too-high-check").splitlines():
+    *lines, at_first = printed(recorded(NAME), "too-high-check").splitlines()
+    assert at_first == "0.04 at first  12.1 7.33 9.93 18.3 35.5", "the text says 12.1 and 7.3"
+    for line in lines:
         lr, first, last, factor = numbers(line)
         assert (factor > 1) == (last > first) == (lr > limits["with bias" in line])
     assert "0.04, no bias   loss 12.1 -> 8.57e+05, last step times 1.96" in printed(recorded(NAME), "too-high-check")

@@ -36,6 +36,32 @@ def test_a_formula_that_is_not_understood_is_shown_as_tex(tmp_path, tex):
     assert f'<code class="formula">{tex.replace("<", "&lt;")}</code>' in shown(tmp_path, f"${tex}$")
 
 
+@pytest.mark.parametrize(
+    "tex, mathml",
+    [
+        (r"\ln 10", '<mi>ln</mi><mspace width="0.17em"></mspace><mn>10</mn>'),
+        (
+            r"\ln\operatorname{softmax}(x)",
+            '<mi>ln</mi><mspace width="0.17em"></mspace><mi>softmax</mi><mo stretchy="false">(',
+        ),
+        (r"\max_i x", '<msub><mi>max</mi><mi>i</mi></msub><mspace width="0.17em"></mspace><mi>x</mi>'),
+        ("v = -u", '<mo>=</mo><mo form="prefix">−</mo><mi>u</mi>'),
+        ("(a) - b", "<mo>−</mo><mi>b</mi>"),
+        (r"\infty", "<mi>∞</mi>"),
+        ("f'", "<msup><mi>f</mi><mo>′</mo></msup>"),
+    ],
+)
+def test_names_and_signs_of_a_formula_are_spaced_as_tex_does(tmp_path, tex, mathml):
+    assert mathml in shown(tmp_path, f"${tex}$")
+
+
+def test_what_belongs_together_is_not_divided_by_a_lines_end(tmp_path):
+    page = shown(tmp_path, "for $x$ and $y$, `nd.array` and `nn.AdaptiveAvgPool2D(1)`")
+    assert "</math> and <span" in page, "only the last formula is followed by a comma"
+    assert re.search('<span class="whole"><math .*</math>,</span> <code class="whole">nd.array</code>', page)
+    assert re.search("<code>nn.<wbr/?>AdaptiveAvgPool2D[(]<wbr/?>1[)]</code>", page)
+
+
 def test_every_formula_of_the_notebooks_can_be_drawn(tmp_path):
     shown_as_tex = {}
     for path in sorted(NOTEBOOKS.glob("**/[0-9]*.ipynb")):
@@ -141,7 +167,7 @@ def test_the_index_lists_title_sentence_solutions_seconds_and_result(tmp_path):
     write_index(tmp_path / "index.html", rows, "Run today", [Banner("yellow", "", "Stand-in data: ...")], ["Epoch 9."])
     html = (tmp_path / "index.html").read_text("utf-8")
     assert '<a class="title" href="01.html">1. A &amp; B</a>' in html
-    assert "One <code>sentence</code>: <math" in html and html.count("Solutions of the exercises") == 1
+    assert 'One <code class="whole">sentence</code>: <math' in html and html.count("Solutions of the exercises") == 1
     results = re.findall('<span class="result (.*?)">(.*?)</span>', html)
     assert results == [("green", "ok"), ("yellow", "skipped: no data")]
     assert '<td class="number">1.2</td>' in html
