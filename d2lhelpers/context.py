@@ -126,8 +126,8 @@ def try_gpu(i: int = 0) -> mx.Context:
         i: which GPU, counted from 0.
 
     Returns:
-        ``mx.gpu(i)`` if MXNet sees it and a convolution on it is right, which is tried once, in a process of its own;
-        else ``mx.cpu()``. The environment variable ``D2LHELPERS_DEVICE`` (``cpu``, ``gpu``, ``gpu:1``) forces the answer.
+        ``mx.gpu(i)`` if MXNet sees it and gets a convolution on it right, which is tried once, in a process of its own;
+        else ``mx.cpu()``. The variable ``D2LHELPERS_DEVICE`` (``cpu``, ``gpu``, ``gpu:1``) forces the answer.
 
     Raises:
         RuntimeError: a GPU is forced and does not work.
