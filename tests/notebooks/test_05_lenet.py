@@ -101,8 +101,9 @@ def test_a_high_rate_kills_relus(notebook):
 
 
 def test_the_hardest_class_is_the_shirt_and_it_is_taken_for_what_shares_its_outline(notebook):
-    assert "hardest class: shirt" in printed(notebook, "shirt")
-    assert numbers(notebook, "shirt")[1][0] > 0.85
+    by_class = {line.split()[0]: float(line.split()[-1]) for line in printed(notebook, "recall").splitlines()}
+    assert min(by_class, key=by_class.get) == "shirt"
+    assert numbers(notebook, "shirt")[0][0] > 0.85
 
 
 def test_the_other_seeds_learn_too(notebook):
