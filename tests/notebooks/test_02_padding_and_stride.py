@@ -135,5 +135,5 @@ def test_the_solutions_can_be_changed(tmp_path):
         ("[(1, 1, 1), (1, 2, 4)]", "[(1, 1), (2, 2)]"),
     )
     assert "constant  corner 0.44  edge 0.67  middle 1.00\n" in printed(notebook, "padding-modes")
-    assert printed(notebook, "stem") == "formula 112  Gluon (1, 4, 112, 112)\nformula 37  Gluon (1, 4, 37, 37)\n"
+    assert printed(notebook, "stem") == "formula 112  Gluon (1, 4, 112, 112)\nformula  37  Gluon (1, 4, 37, 37)\n"
     assert "dilations (2, 2): 25 pixels, 9 rows\n" in printed(notebook, "receptive-field-check")
