@@ -12,7 +12,7 @@ from d2lhelpers import libraries
 import mxnet
 import pytest
 
-MXNET = Path(mxnet.__file__).parent
+MXNET = Path(mxnet.__file__).resolve().parent
 LACKING = {"libgomp.so.1", "libquadmath.so.0"}
 
 
