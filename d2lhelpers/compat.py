@@ -374,9 +374,11 @@ def _missing_libraries_named():
 
 
 def _load_cuda_for(mxnet):
+    from pathlib import Path
+
     from . import libraries
 
-    libraries.load_cuda(libraries.Path(mxnet.__file__).parents[1])
+    libraries.load_cuda(Path(mxnet.__file__).parents[1])
 
 
 @contextlib.contextmanager

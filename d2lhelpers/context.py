@@ -52,10 +52,8 @@ def _failure_on(i: int) -> str | None:
 
     It is tried in a process of its own, because MXNet aborts the process where a GPU is too new for its wheel.
     """
-    variables = {
-        name: value for name, value in os.environ.items() if not name.startswith("DMLC_")
-    }  # no part of a launch
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    outside_a_launch = {name: value for name, value in os.environ.items() if not name.startswith("DMLC_")}
+    variables = {**outside_a_launch, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", _TRIAL.format(i)]
     try:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_PATIENCE)
@@ -68,7 +66,7 @@ def _failure_on(i: int) -> str | None:
 
 
 # MXNet's wheels hold code for 5.0, 6.0, 7.0, 8.0 and 8.6 (which runs up to 8.9), and no PTX to be compiled for others.
-_CAPABILITIES = (5, 0), (8, 9)
+_OLDEST, _NEWEST = (5, 0), (8, 9)
 
 
 def _capability(i: int) -> tuple[int, int]:
@@ -87,16 +85,12 @@ def _why_not(i: int) -> str:
     count = mx.context.num_gpus()
     if i >= count:
         return f"MXNet sees {count} GPU{'' if count == 1 else 's'}, so there is no gpu({i})"
-    oldest, newest = _CAPABILITIES
+    why = f"a first computation on gpu({i}) failed: {_failure_on(i)}"
     capability = _capability(i)
-    known = (
-        ""
-        if oldest <= capability <= newest
-        else (
-            f" (its compute capability is {capability[0]}.{capability[1]}, and MXNet's wheels are made for 5.0 to 8.9)"
-        )
-    )
-    return f"a first computation on gpu({i}) failed: {_failure_on(i)}{known}"
+    if _OLDEST <= capability <= _NEWEST:
+        return why
+    own, oldest, newest = ("{}.{}".format(*each) for each in (capability, _OLDEST, _NEWEST))
+    return f"{why} (its compute capability is {own}, and MXNet's wheels are made for {oldest} to {newest})"
 
 
 def _choose(i: int) -> tuple[mx.Context, str]:

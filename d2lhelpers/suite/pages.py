@@ -280,13 +280,12 @@ def _spaced(mathml):
             element.tag = "mo"
         elif element.tag == "mo" and re.fullmatch("[A-Za-z]{2,}", element.text or ""):
             element.tag = "mi"
-    for row in formula.iter():
-        for before, element in reversed(list(zip([None, *row], row))):
-            if element.tag == "mo" and element.text == "−" and before is not None and before.tag == "mo":
-                if before.text not in (")", "]", "|", "′"):
-                    element.set("form", "prefix")
-            name = before[0] if before is not None and before.tag in ("msub", "munder") else before
-            is_name = name is not None and name.tag == "mi" and re.fullmatch("[a-z]{2,}", name.text or "")
+    for row in list(formula.iter()):
+        for before, element in zip(list(row), list(row)[1:]):
+            if (before.tag, element.tag, element.text) == ("mo", "mo", "−") and before.text not in (")", "]", "|", "′"):
+                element.set("form", "prefix")
+            name = before[0] if before.tag in ("msub", "munder") else before
+            is_name = name.tag == "mi" and re.fullmatch("[a-z]{2,}", name.text or "")
             if row.tag in ("mrow", "math", "mtd") and is_name and element.text != "(":
                 row.insert(list(row).index(element), ElementTree.Element("mspace", width="0.17em"))
     return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
